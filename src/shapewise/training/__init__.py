@@ -1,1 +1,15 @@
-"""training."""
+"""The loop: what a network learns from, how an epoch is drawn, validated, logged and resumed."""
+
+from shapewise.training.log import EpochLog
+from shapewise.training.module import Optimisation, SegmentationModule
+from shapewise.training.sampling import EpochShuffle
+from shapewise.training.supervision import PixelSupervision, ShapeSupervision
+
+__all__ = [
+    "EpochLog",
+    "EpochShuffle",
+    "Optimisation",
+    "PixelSupervision",
+    "SegmentationModule",
+    "ShapeSupervision",
+]

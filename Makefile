@@ -1,0 +1,39 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+
+.PHONY: install demo test lint format bench clean
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: install ## learn synthetic hearts from their descriptors, measure, and draw the report
+	$(BIN)/shapewise phantom $(DEMO)/data --patients 16 --seed 0
+	$(BIN)/shapewise train experiments/demo_pixels.yaml --data $(DEMO)/data --out $(DEMO)/pixels
+	$(BIN)/shapewise train experiments/demo_barrier.yaml --data $(DEMO)/data --out $(DEMO)/barrier
+	$(BIN)/shapewise evaluate $(DEMO)/pixels
+	$(BIN)/shapewise evaluate $(DEMO)/barrier
+	$(BIN)/shapewise compare $(DEMO)/pixels $(DEMO)/barrier --out $(DEMO)/report
+
+test: install ## every test, two at a time, one thread each
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -q
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install
+	$(BIN)/python benchmarks/descriptors.py
+
+clean:
+	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,256 @@
+"""Typed configuration: one file an experiment, unknown keys refused with the nearest valid one."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from shapewise.errors import ConfigError
+
+Fraction = float
+
+
+class Section(BaseModel):
+    """A part of an experiment: immutable, and closed to keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PreprocessingConfig(Section):
+    """How a slice becomes the network's input."""
+
+    size: tuple[int, int] = Field((256, 256), description="rows and columns after resizing or resampling")
+    spacing: float | None = Field(
+        None, gt=0, description="in-plane spacing in mm to resample to; null resizes whole slices"
+    )
+    crop: tuple[int, int] | None = Field(None, description="centre crop taken afterwards")
+
+
+class SplitConfig(Section):
+    """Patients in each split; in proportion where there are fewer than the sum."""
+
+    train: int = Field(70, ge=1)
+    validation: int = Field(10, ge=1)
+    test: int = Field(20, ge=1)
+    seed: int = 0
+
+
+class DataConfig(Section):
+    """Where the cases are and how they are read."""
+
+    root: str | None = Field(None, description="data folder; `--data` wins over it")
+    layout: Literal["auto", "acdc", "promise12", "nnunet"] = "auto"
+    table: str | None = Field(None, description="descriptor table; null describes the masks of the data folder")
+    preprocessing: PreprocessingConfig = PreprocessingConfig()
+    split: SplitConfig = SplitConfig()
+
+
+class AugmentationConfig(Section):
+    """Random changes of a batch, each drawn anew for every image."""
+
+    blur: float = Field(0.0, ge=0, description="largest sigma of a Gaussian blur, pixels")
+    shift: Fraction = Field(0.0, ge=0, lt=1, description="largest shift, fraction of the image")
+    scale: Fraction = Field(0.0, ge=0, lt=1, description="largest relative change of size")
+    rotation: float = Field(0.0, ge=0, le=180, description="largest rotation, degrees")
+    flip: bool = Field(False, description="mirror each axis with probability one half")
+
+
+class NetworkConfig(Section):
+    """`enet`, `residual_unet`, or `monai:NAME`, with the options of its constructor."""
+
+    name: str = "enet"
+    options: dict[str, Any] = {}
+
+
+class ScheduleConfig(Section):
+    """The barrier's t: start * factor ** epoch, at most cap."""
+
+    start: float = Field(5.0, gt=0)
+    factor: float = Field(1.05, ge=1)
+    cap: float = Field(30.0, gt=0)
+
+
+class RelationConfig(Section):
+    """Bounds on how two classes relate."""
+
+    kind: Literal["ratio", "difference", "contact"]
+    classes: tuple[str, str]
+    descriptor: str = "volume"
+    lower: float | None = None
+    upper: float | None = None
+    scale: float = Field(1.0, gt=0, description="what a residual of this relation is divided by")
+
+
+class SupervisionConfig(Section):
+    """What the network learns from."""
+
+    kind: Literal["pixels", "barrier", "quadratic", "hinge", "augmented_lagrangian"] = "barrier"
+    descriptors: tuple[str, ...] = ("volume", "centroid", "spread", "length")
+    margin: Fraction = Field(0.1, ge=0, description="relative half-width of the bounds")
+    absolute_margins: dict[str, float] = Field({}, description="half-widths in raw units, by descriptor")
+    residuals: Literal["relative", "raw"] = "relative"
+    t: ScheduleConfig = ScheduleConfig()
+    rho: float = Field(1.0, gt=0, description="the augmented Lagrangian's quadratic weight")
+    relations: tuple[RelationConfig, ...] = ()
+
+
+class TrainingConfig(Section):
+    """The loop."""
+
+    epochs: int = Field(200, ge=1)
+    batch_size: int = Field(8, ge=1)
+    learning_rate: float = Field(5e-4, gt=0)
+    betas: tuple[float, float] = (0.9, 0.99)
+    learning_rate_decay: Literal["none", "cosine"] = "none"
+    gradient_clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 leaves it alone")
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    devices: int = Field(1, ge=1)
+    workers: int = Field(0, ge=0, description="processes that read slices")
+    seed: int = 0
+    selection: Literal["auto", "dice", "violation"] = Field(
+        "auto", description="what names the best epoch; auto: Dice where validation masks exist"
+    )
+
+
+class Experiment(Section):
+    """One run, whole."""
+
+    name: str = "experiment"
+    description: str = ""
+    plugins: tuple[str, ...] = Field((), description="Python files that register more descriptors")
+    data: DataConfig = DataConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    network: NetworkConfig = NetworkConfig()
+    supervision: SupervisionConfig = SupervisionConfig()
+    training: TrainingConfig = TrainingConfig()
+
+    @field_validator("supervision", mode="before")
+    @classmethod
+    def _expand_supervision(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _check_masks_are_needed(self) -> Experiment:
+        if self.supervision.kind != "pixels" and not self.supervision.descriptors:
+            raise ValueError("supervision.descriptors must name at least one descriptor")
+        return self
+
+
+def load_experiment(path: Path, overrides: list[str] | None = None) -> Experiment:
+    """Read an experiment file, apply `key=value` overrides, and validate the whole.
+
+    Args:
+        path: YAML file. Its key `extends` may name another file, relative to it, whose values it inherits.
+        overrides: dotted keys with YAML values, such as `training.epochs=3`.
+
+    Raises:
+        ConfigError: the file is missing or no YAML mapping, a key is unknown (the nearest valid one is
+            named), or a value is out of its range.
+    """
+    content = _read_with_parents(path, seen=())
+    for override in overrides or []:
+        _apply(content, override)
+    return parse_experiment(content, where=str(path))
+
+
+def parse_experiment(content: dict[str, Any], *, where: str) -> Experiment:
+    """Validate a nested mapping as an `Experiment`; `where` names its origin in errors.
+
+    >>> parse_experiment({"name": "mine", "supervision": "quadratic"}, where="here").supervision.kind
+    'quadratic'
+    >>> parse_experiment({"training": {"epoch": 3}}, where="here")
+    Traceback (most recent call last):
+    shapewise.errors.ConfigError: here: expected a known key (did you mean `training.epochs`?), found `training.epoch`
+    """
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise _explain(error, where) from None
+
+
+def dump_experiment(experiment: Experiment) -> str:
+    """Write an experiment as YAML that `load_experiment` reads back to the same experiment."""
+    return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False)
+
+
+def valid_keys(section: type[Section] = Experiment, prefix: str = "") -> list[str]:
+    """List every dotted key that an experiment file may hold."""
+    keys = []
+    for name, field in section.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            keys += valid_keys(field.annotation, f"{prefix}{name}.")
+    return keys
+
+
+def _read_with_parents(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    resolved = path.resolve()
+    if resolved in seen:
+        raise ConfigError(path, expected="`extends` to end somewhere", found="a circle of files")
+    content = _read_yaml(path)
+    parent = content.pop("extends", None)
+    if parent is None:
+        return content
+    return _merge(_read_with_parents(path.parent / str(parent), (*seen, resolved)), content)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(path, expected="a readable experiment file", found=error) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(path, expected="valid YAML", found=" ".join(str(error).split())) from None
+    if not isinstance(content, dict):
+        raise ConfigError(path, expected="a mapping of keys to values", found=type(content).__name__)
+    return content
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError("command line", expected="an override of the form key=value", found=f"`{override}`")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError("command line", expected=f"a YAML value for {key}", found=f"`{text}`") from None
+    *sections, leaf = key.split(".")
+    for section in sections:
+        inner = content.get(section)
+        if section == "supervision" and isinstance(inner, str):
+            inner = {"kind": inner}
+        content[section] = inner = dict(inner) if isinstance(inner, dict) else {}
+        content = inner
+    content[leaf] = value
+
+
+def _explain(error: ValidationError, where: str) -> ConfigError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        near = _nearest(key)
+        hint = f" (did you mean `{near}`?)" if near else ""
+        return ConfigError(where, expected=f"a known key{hint}", found=f"`{key}`")
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    found = repr(first["input"]) if first["type"] != "value_error" else "none"
+    return ConfigError(where, expected=f"`{key}` to be {message}" if key else message, found=found)
+
+
+def _nearest(key: str) -> str | None:
+    keys = valid_keys()
+    same_leaf = [valid for valid in keys if valid.rpartition(".")[2] == key.rpartition(".")[2]]
+    close = same_leaf or difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
+    return close[0] if close else None

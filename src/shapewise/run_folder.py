@@ -1,0 +1,147 @@
+"""The run folder: one place for what a run was told, what it did and what it found.
+
+A person can read it, move it, and go on from it. `run.json` carries the format's version.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from shapewise.config import Experiment, dump_experiment, load_experiment
+from shapewise.errors import RunError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Names the files of a run."""
+
+    path: Path
+
+    @property
+    def experiment_file(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "experiment.yaml"
+
+    @property
+    def record_file(self) -> Path:
+        """Versions, seed, times and data folder."""
+        return self.path / "run.json"
+
+    @property
+    def split_file(self) -> Path:
+        """Patient and split."""
+        return self.path / "split.csv"
+
+    @property
+    def cases_file(self) -> Path:
+        """Case, frame, phase, files and split."""
+        return self.path / "cases.csv"
+
+    @property
+    def table_file(self) -> Path:
+        """The descriptor table, where the run made one from masks."""
+        return self.path / "descriptors.csv"
+
+    @property
+    def log_file(self) -> Path:
+        """One row an epoch."""
+        return self.path / "log.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Holds `last.ckpt` and `best.ckpt`."""
+        return self.path / "checkpoints"
+
+    def read_record(self) -> dict[str, Any]:
+        """Read `run.json`.
+
+        Raises:
+            RunError: it is missing or broken, or a package with another format wrote it.
+        """
+        try:
+            record: dict[str, Any] = json.loads(self.record_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunError(self.path, expected="a run folder with run.json", found="none") from None
+        except (OSError, ValueError) as error:
+            raise RunError(self.record_file, expected="a readable record of the run", found=error) from None
+        if record.get("format") != FORMAT:
+            raise RunError(
+                self.record_file,
+                expected=f"run format {FORMAT}, which shapewise {version('shapewise')} reads",
+                found=f"format {record.get('format')} of shapewise {record.get('versions', {}).get('shapewise')}",
+            )
+        return record
+
+    def update_record(self, **entries: Any) -> None:
+        """Set entries of `run.json`, whole or not at all."""
+        record = json.loads(self.record_file.read_text()) if self.record_file.exists() else {}
+        write_text(self.record_file, json.dumps({"format": FORMAT, **record, **entries}, indent=2) + "\n")
+
+    def read_experiment(self) -> Experiment:
+        """Read the resolved configuration of a run that exists."""
+        self.read_record()
+        return load_experiment(self.experiment_file)
+
+    def start(self, experiment: Experiment, **entries: Any) -> None:
+        """Create the folder, or check that what it holds is this experiment, to be resumed.
+
+        Raises:
+            RunError: the folder holds another experiment, or files that are no run.
+        """
+        if self.record_file.exists():
+            self._check_same(experiment)
+        elif self.path.exists() and any(self.path.iterdir()):
+            raise RunError(self.path, expected="an empty or new folder, or a run to resume", found="other files")
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.update_record(**entries, versions=versions())
+        write_text(self.experiment_file, dump_experiment(experiment))
+
+    def _check_same(self, experiment: Experiment) -> None:
+        earlier, now = (flatten(e.model_dump(mode="json")) for e in (self.read_experiment(), experiment))
+        changed = sorted(key for key in earlier.keys() | now.keys() if earlier.get(key) != now.get(key))
+        changed = [key for key in changed if key != "training.epochs"]
+        if changed:
+            key = changed[0]
+            raise RunError(
+                self.path,
+                expected=f"the run that it holds, to be resumed: {key}={earlier.get(key)}",
+                found=f"{key}={now.get(key)} (choose another --out for another experiment)",
+            )
+
+
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Give nested keys their dotted names.
+
+    >>> flatten({"a": {"b": 1}, "c": 2})
+    {'a.b': 1, 'c': 2}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {prefix + key: value}
+    return flat
+
+
+def versions() -> dict[str, str]:
+    """Say which packages a run used."""
+    found = {"python": platform.python_version()}
+    for package in ("shapewise", "torch", "numpy", "pytorch-lightning", "monai", "SimpleITK"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

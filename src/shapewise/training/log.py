@@ -1,0 +1,35 @@
+"""One row an epoch in `log.csv`, for people and for the figures."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytorch_lightning as pl
+
+
+class EpochLog(pl.Callback):
+    """Keeps `log.csv` up to date: whole after every epoch, and cut back to the checkpoint on resuming."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.started = 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Start the epoch's clock."""
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Add the epoch's row; validation has run by then."""
+        if not trainer.is_global_zero:
+            return
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row = {"epoch": trainer.current_epoch, "seconds": time.perf_counter() - self.started, **metrics}
+        earlier = pd.read_csv(self.path) if self.path.exists() else pd.DataFrame({"epoch": []})
+        earlier = earlier[earlier["epoch"] < trainer.current_epoch]
+        log = pd.concat([earlier, pd.DataFrame([row])]) if len(earlier) else pd.DataFrame([row])
+        temporary = self.path.with_suffix(".csv.part")
+        log.astype({"epoch": int}).to_csv(temporary, index=False)
+        os.replace(temporary, self.path)

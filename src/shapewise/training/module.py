@@ -1,0 +1,121 @@
+"""The Lightning module: augment, predict, bring the prediction back to its own frame, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from shapewise.data.augmentation import Augmentation
+from shapewise.losses import ShapeConstraintLoss
+from shapewise.training.sampling import stream_seed
+from shapewise.training.supervision import PixelSupervision, ShapeSupervision, table_bounds
+from shapewise.training.validation import CaseDice
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """Adam's settings, and how the learning rate falls."""
+
+    learning_rate: float
+    betas: tuple[float, float]
+    cosine_epochs: int | None = None
+
+
+class SegmentationModule(pl.LightningModule):
+    """Trains `network` by `supervision`.
+
+    The augmented image goes through the network, its logits are warped back, and every loss is taken in
+    the frame of the annotation: numbers stay exact under augmentation, and no mask is needed to recompute
+    them (DESIGN 4).
+
+    Args:
+        network: logits (B, K, H, W) from images (B, 1, H, W).
+        supervision: what the network learns from.
+        augmentation: random changes of a batch.
+        optimisation: Adam's settings.
+        classes: names of the foreground classes.
+        yardstick: the constraints in a form that every supervision is measured by on the validation
+            slices: hinge penalties, whatever the training used.
+        validation_cases: how many cases the validation slices come from.
+        seed: decides augmentation and dropout, epoch by epoch.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        supervision: PixelSupervision | ShapeSupervision,
+        augmentation: Augmentation,
+        optimisation: Optimisation,
+        *,
+        classes: tuple[str, ...],
+        yardstick: ShapeConstraintLoss | None,
+        validation_cases: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.supervision = supervision
+        self.augmentation = augmentation
+        self.optimisation = optimisation
+        self.classes = classes
+        self.yardstick = yardstick
+        self.validation_cases = validation_cases
+        self.seed = seed
+        self.generator = torch.Generator()
+        self.case_dice: CaseDice | None = None
+
+    def configure_optimizers(self) -> Any:
+        """Adam, with a cosine decay if asked for."""
+        settings = self.optimisation
+        adam = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate, betas=settings.betas)
+        if settings.cosine_epochs is None:
+            return adam
+        cosine = torch.optim.lr_scheduler.CosineAnnealingLR(adam, settings.cosine_epochs)
+        return {"optimizer": adam, "lr_scheduler": cosine}
+
+    def on_train_epoch_start(self) -> None:
+        """Seed the epoch, so that a resumed run draws what an uninterrupted one would have drawn."""
+        torch.manual_seed(stream_seed(self.seed, self.current_epoch, stream=1 + 2 * self.global_rank))
+        self.generator = torch.Generator(device=self.device)
+        self.generator.manual_seed(stream_seed(self.seed, self.current_epoch, stream=2 + 2 * self.global_rank))
+        self.supervision.start_epoch(self.current_epoch)
+
+    def training_step(self, batch: Mapping[str, Any], batch_index: int) -> Tensor:
+        """One batch: the loss in the annotation's frame."""
+        theta = self.augmentation.sample(batch["image"], self.generator)
+        images = self.augmentation.apply(batch["image"], theta, self.generator)
+        logits = self.augmentation.unwarp(self.network(images), theta)
+        loss: Tensor = self.supervision(logits, batch)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(images))
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Start counting overlaps afresh."""
+        self.case_dice = None
+
+    def validation_step(self, batch: Mapping[str, Any], batch_index: int) -> None:
+        """Measure a batch against whatever is there: masks, a table, or both."""
+        logits = self.network(batch["image"]).float()
+        if "mask" in batch:
+            if self.case_dice is None:
+                self.case_dice = CaseDice(cases=self.validation_cases, classes=len(self.classes) + 1)
+            self.case_dice.add(logits.argmax(1), batch["mask"], batch["case"])
+        if self.yardstick is not None and "targets" in batch:
+            report = self.yardstick.report(logits, table_bounds(batch["targets"]))
+            measured = {"val_violation": report.total}
+            measured |= {f"val_satisfied_{name}": share for name, share in report.satisfied.items()}
+            self.log_dict(measured, batch_size=len(logits), on_epoch=True, sync_dist=True)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the 3-D Dice of the epoch."""
+        if self.case_dice is None:
+            return
+        dice = self.case_dice.mean()
+        named = {f"val_dice_{name}": value for name, value in zip(self.classes, dice, strict=True)}
+        self.log_dict(named, sync_dist=True)
+        self.log("val_dice", dice.mean(), prog_bar=True, sync_dist=True)

@@ -1,0 +1,57 @@
+"""What the network learns from: the pixels of a mask, or the numbers of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from shapewise.constraints import Bounds
+from shapewise.losses import ShapeConstraintLoss
+from shapewise.typing import Logits
+
+
+class PixelSupervision(nn.Module):
+    """Cross-entropy against a mask, in float32 whatever the precision of the network."""
+
+    def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
+        """Score `logits` against `batch["mask"]`, (B, H, W)."""
+        return F.cross_entropy(logits.float(), batch["mask"])
+
+    def start_epoch(self, epoch: int) -> None:
+        """Nothing here changes from epoch to epoch."""
+
+
+class ShapeSupervision(nn.Module):
+    """A shape constraint loss against the rows of a descriptor table; it never sees a mask."""
+
+    def __init__(self, loss: ShapeConstraintLoss) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
+        """Score `logits` against `batch["targets"]`."""
+        total: Tensor = self.loss(logits, table_bounds(batch["targets"]))
+        return total
+
+    def start_epoch(self, epoch: int) -> None:
+        """Move the penalty on: a barrier's t grows, multipliers are updated."""
+        self.loss.start_epoch(epoch)
+
+
+def table_bounds(targets: Mapping[str, Tensor]) -> dict[str, Bounds]:
+    """Turn (value, lower, upper) on the last axis into bounds around the value.
+
+    A NaN bound means that the table leaves it to the loss's own margin.
+
+    >>> values = torch.tensor([[[[10.0, float("nan"), 12.0]]]])
+    >>> table_bounds({"volume": values})["volume"].upper
+    tensor([[[12.]]])
+    """
+    return {
+        name: Bounds(lower=rows[..., 1], upper=rows[..., 2], reference=rows[..., 0])
+        for name, rows in targets.items()
+    }
