@@ -1,1 +1,1 @@
-"""data."""
+"""Cases and their layouts, descriptor tables, splits, prepared slices and augmentation."""

@@ -1,0 +1,142 @@
+"""Reading one 3-D image from disk, whole or not at all."""
+
+# SimpleITK carries no types.
+# mypy: disallow-untyped-calls=False
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import SimpleITK
+
+from shapewise.errors import DataError
+
+
+def read_image(path: str | Path) -> SimpleITK.Image:
+    """Read a 3-D image with one finite, varying intensity a voxel.
+
+    Args:
+        path: a file of any format that SimpleITK reads, or a folder that holds one DICOM series.
+
+    Returns:
+        The image with its geometry; ``SimpleITK.GetArrayFromImage`` gives its voxels as (slice, row, column).
+
+    Raises:
+        DataError: the file is missing, truncated or in no known format, not 3-D, holds NaN or infinite
+            values or the same value everywhere; the folder holds no DICOM series or several.
+    """
+    image = read_voxels(path)
+    _check_intensities(Path(path), SimpleITK.GetArrayViewFromImage(image))
+    return image
+
+
+def read_voxels(path: str | Path) -> SimpleITK.Image:
+    """Read a 3-D image or label mask, whatever its values; see `read_image` for the rest."""
+    path = Path(path)
+    if not path.exists():
+        raise DataError(path, expected="an image", found="no such file")
+    with _native_stderr_silenced():
+        image = _read_series(path) if path.is_dir() else _read_file(path)
+    if image.GetDimension() != 3:
+        raise DataError(path, expected="a 3-D image", found=f"{image.GetDimension()} dimensions")
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        found = f"{image.GetNumberOfComponentsPerPixel()} values"
+        raise DataError(path, expected="one value a voxel", found=found)
+    return image
+
+
+def read_spacing(path: str | Path) -> tuple[float, ...]:
+    """Read the (slice, row, column) spacing in mm from an image's header, and none of its voxels."""
+    with _native_stderr_silenced():
+        return tuple(reversed(_read_header(Path(path)).GetSpacing()))
+
+
+def _read_file(path: Path) -> SimpleITK.Image:
+    reader = _read_header(path)
+    if path.name.endswith((".nii", ".nii.gz")):
+        _check_nifti_is_whole(path, reader)
+    return _execute(reader, path)
+
+
+def _read_header(path: Path) -> SimpleITK.ImageFileReader:
+    reader = SimpleITK.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise _unreadable(path, error) from None
+    return reader
+
+
+def _read_series(folder: Path) -> SimpleITK.Image:
+    series = SimpleITK.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    if len(series) != 1:
+        raise DataError(folder, expected="a folder with one DICOM series", found=f"{len(series)} series")
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames(SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
+    return _execute(reader, folder)
+
+
+def _execute(reader: SimpleITK.ImageFileReader | SimpleITK.ImageSeriesReader, path: Path) -> SimpleITK.Image:
+    try:
+        image: SimpleITK.Image = reader.Execute()
+    except RuntimeError as error:
+        raise _unreadable(path, error) from None
+    return image
+
+
+def _unreadable(path: Path, error: RuntimeError) -> DataError:
+    # SimpleITK wraps the one telling sentence in source locations and object addresses.
+    reasons = re.findall(r"ERROR: (?:\w+\(0x[0-9a-f]+\): )?(.+)", str(error))
+    reason = reasons[-1] if reasons else str(error).strip().splitlines()[-1]
+    return DataError(path, expected="a complete image that SimpleITK reads", found=f"an error: {reason}")
+
+
+def _check_nifti_is_whole(path: Path, header: SimpleITK.ImageFileReader) -> None:
+    # ITK fills the missing end of a truncated NIfTI file with zeros and says nothing.
+    expected = float(header.GetMetaData("vox_offset"))
+    expected += int(header.GetMetaData("bitpix")) // 8 * int(np.prod(header.GetSize()))
+    found = _gzip_length(path) if path.suffix == ".gz" else path.stat().st_size
+    if found < expected:
+        raise DataError(path, expected=f"a complete image of {expected:.0f} bytes", found=f"{found} bytes")
+
+
+def _gzip_length(path: Path) -> int:
+    length = 0
+    try:
+        with gzip.open(path) as file:
+            while chunk := file.read(1 << 20):
+                length += len(chunk)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(path, expected="a complete gzip file", found=f"an error: {error}") from None
+    return length
+
+
+def _check_intensities(path: Path, voxels: np.ndarray) -> None:
+    if not np.isfinite(voxels).all():
+        raise DataError(path, expected="finite intensities", found="NaN or infinite voxels")
+    if voxels.min() == voxels.max():
+        found = f"the constant {voxels.flat[0]}"
+        raise DataError(path, expected="intensities that vary", found=found)
+
+
+@contextmanager
+def _native_stderr_silenced() -> Iterator[None]:
+    # ITK's C++ readers print their own complaints past `sys.stderr`; the error raised here says it once.
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

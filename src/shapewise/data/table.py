@@ -1,0 +1,213 @@
+"""The descriptor table: one tidy row a number, CSV or Parquet.
+
+=============  =================================================================================
+column         meaning
+=============  =================================================================================
+`case`         the case's name
+`frame`        time frame, 0 where the data have none
+`slice`        0-based index along the first axis; empty: the row describes the whole volume
+`class`        the class's name
+`descriptor`   a registered descriptor's name
+`component`    0-based; components follow array-index order
+`value`        the number; empty or NaN where it does not exist, as for an absent class
+`lower`        lower bound; empty: the experiment's margin applies
+`upper`        upper bound; empty: the experiment's margin applies
+`unit`         px or mm: what lengths are measured in, or squared or cubed
+`source`       mask, click, prior or report
+=============  =================================================================================
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+from shapewise.descriptors import registry
+from shapewise.errors import ArgumentError, TableError
+
+COLUMNS = (
+    "case",
+    "frame",
+    "slice",
+    "class",
+    "descriptor",
+    "component",
+    "value",
+    "lower",
+    "upper",
+    "unit",
+    "source",
+)
+KEY = ["case", "frame", "slice", "class", "descriptor", "component"]
+"""What makes a row unique."""
+
+UNITS = ("px", "mm")
+SOURCES = ("mask", "click", "prior", "report")
+
+_TEXTS = ("case", "class", "descriptor", "unit", "source")
+_COUNTS = ("frame", "slice", "component")
+_NUMBERS = ("value", "lower", "upper")
+
+
+def read_table(path: str | Path, classes: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a descriptor table, whole and valid or not at all.
+
+    Args:
+        path: a ``.csv`` or ``.parquet`` file with the columns above; other columns are left out.
+        classes: the foreground classes that rows may name; None allows any.
+
+    Returns:
+        The columns `COLUMNS` in order: text; `frame` and `component` int64; `slice` Int64, NA for a whole
+        volume; `value`, `lower`, `upper` float64, NaN where empty.
+
+    Raises:
+        TableError: the file is missing or unreadable, lacks columns or rows, or a row breaks the contract;
+            the message names the first such row, counting the header as row 1.
+    """
+    path = Path(path)
+    raw = _read_raw(path)
+    missing = [column for column in COLUMNS if column not in raw.columns]
+    if missing:
+        raise TableError(path, expected=f"the columns {', '.join(COLUMNS)}", found=f"no {', '.join(missing)}")
+    raw = raw.loc[:, list(COLUMNS)]
+    raw = raw[~(raw.isna() | (raw == "")).all(axis=1)]
+    if raw.empty:
+        raise TableError(path, expected="at least one row", found="none")
+    table = _parse(path, raw)
+    _check_names(path, table, classes)
+    _check_components(path, table)
+    _check_bounds(path, table)
+    _check_unique(path, table)
+    return table.reset_index(drop=True)
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a descriptor table, CSV or Parquet by the name's ending, so that a reader never sees half of it.
+
+    CSV carries nine significant digits: a float32 comes back as it was.
+    """
+    path = Path(path)
+    write = _to_parquet if _suffix(path) == ".parquet" else _to_csv
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(frame.loc[:, list(COLUMNS)], unfinished)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _suffix(path: Path) -> str:
+    if path.suffix not in (".csv", ".parquet"):
+        raise ArgumentError("path", expected="a .csv or .parquet file", found=path)
+    return path.suffix
+
+
+def _to_parquet(table: pd.DataFrame, path: Path) -> None:
+    table.to_parquet(path, index=False)
+
+
+def _to_csv(table: pd.DataFrame, path: Path) -> None:
+    text = table.assign(value=table["value"].map("{:.9g}".format))
+    text.to_csv(path, index=False, float_format="%.9g")
+
+
+def _read_raw(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise TableError(path, expected="a descriptor table", found="no such file")
+    try:
+        if _suffix(path) == ".parquet":
+            return pd.read_parquet(path)
+        # Blank lines stay in, so that the index counts the file's rows.
+        return pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
+    except (
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+        UnicodeDecodeError,
+        OSError,
+        ValueError,
+    ) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TableError(path, expected="a readable table", found=f"an error: {reason}") from None
+
+
+def _parse(path: Path, raw: pd.DataFrame) -> pd.DataFrame:
+    columns: dict[str, pd.Series] = {name: _text(path, raw, name) for name in _TEXTS}
+    columns |= {name: _count(path, raw, name) for name in _COUNTS}
+    columns |= {name: _number(path, raw, name) for name in _NUMBERS}
+    return pd.DataFrame({name: columns[name] for name in COLUMNS})
+
+
+def _text(path: Path, raw: pd.DataFrame, name: str) -> pd.Series:
+    column = raw[name].astype("string").fillna("").str.strip().astype(str)
+    _refuse(path, column == "", f"a {name}", lambda row: "an empty cell")
+    return column
+
+
+def _number(path: Path, raw: pd.DataFrame, name: str) -> pd.Series:
+    column = raw[name]
+    if is_numeric_dtype(column):
+        return column.astype("float64")
+    text = column.astype("string").fillna("").str.strip()
+    empty = text.str.lower().isin(["", "nan"])
+    numbers = pd.to_numeric(text.mask(empty), errors="coerce").astype("float64")
+    _refuse(path, numbers.isna() & ~empty, f"a number as {name}", lambda row: repr(column[row]))
+    return numbers
+
+
+def _count(path: Path, raw: pd.DataFrame, name: str) -> pd.Series:
+    numbers = _number(path, raw, name)
+    wrong = (numbers < 0) | (numbers % 1 != 0)
+    if name == "slice":
+        _refuse(path, wrong & numbers.notna(), "a whole number from 0 or nothing as slice", numbers.get)
+        return numbers.astype("Int64")
+    _refuse(path, wrong, f"a whole number from 0 as {name}", numbers.get)
+    return numbers.astype("int64")
+
+
+def _check_names(path: Path, table: pd.DataFrame, classes: Sequence[str] | None) -> None:
+    allowed = {"unit": UNITS, "source": SOURCES, "descriptor": tuple(registry.names())}
+    if classes is not None:
+        allowed["class"] = tuple(classes)
+    for name, values in allowed.items():
+        _check_choice(path, table[name], values)
+
+
+def _check_choice(path: Path, column: pd.Series, values: tuple[str, ...]) -> None:
+    expected = f"{column.name} to be one of {', '.join(values)}"
+    _refuse(path, ~column.isin(values), expected, lambda row: repr(column[row]))
+
+
+def _check_components(path: Path, table: pd.DataFrame) -> None:
+    for name in table["descriptor"].unique():
+        components = registry.get(name).components
+        count = np.where(table["slice"].isna(), components(3), components(2))
+        beyond = (table["descriptor"] == name) & (table["component"] >= count)
+        expected = f"a component that {name} has"
+        _refuse(path, beyond, expected, lambda row: f"component {table['component'][row]}")
+
+
+def _check_bounds(path: Path, table: pd.DataFrame) -> None:
+    _refuse(path, np.isinf(table["value"]), "a finite value", table["value"].get)
+    upside_down = table["lower"] > table["upper"]
+    expected = "lower bound at or below upper bound"
+    _refuse(path, upside_down, expected, lambda row: f"{table['lower'][row]} and {table['upper'][row]}")
+
+
+def _check_unique(path: Path, table: pd.DataFrame) -> None:
+    def describe(row: int) -> str:
+        first = table.index[(table[KEY] == table.loc[row, KEY]).fillna(True).all(axis=1)][0]
+        return f"a repetition of row {first + 2}"
+
+    _refuse(path, table.duplicated(KEY), "every number once", describe)
+
+
+def _refuse(path: Path, wrong: pd.Series, expected: str, found: Callable[[int], object]) -> None:
+    if wrong.any():
+        row = int(wrong.index[int(wrong.to_numpy().argmax())])
+        raise TableError(f"{path}, row {row + 2}", expected=expected, found=found(row))
