@@ -1,1 +1,31 @@
-"""descriptors."""
+"""Probabilities in, numbers out: pure, differentiable functions that describe the shape of each class."""
+
+from shapewise.descriptors.boundary import laplacian, length, potts_length
+from shapewise.descriptors.geometry import centroid, covariance, elongation, orientation, spread, volume
+from shapewise.descriptors.invariants import hu_moments
+from shapewise.descriptors.moments import central_moments, normalized_moments, raw_moments
+from shapewise.descriptors.registry import Descriptor, get, names, register
+from shapewise.descriptors.relations import contact, difference, ratio
+
+__all__ = [
+    "Descriptor",
+    "central_moments",
+    "centroid",
+    "contact",
+    "covariance",
+    "difference",
+    "elongation",
+    "get",
+    "hu_moments",
+    "laplacian",
+    "length",
+    "names",
+    "normalized_moments",
+    "orientation",
+    "potts_length",
+    "ratio",
+    "raw_moments",
+    "register",
+    "spread",
+    "volume",
+]

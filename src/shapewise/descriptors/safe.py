@@ -1,0 +1,28 @@
+"""Division and square root whose gradients stay finite where the function's own do not."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+NO_MASS = 1e-6
+"""A class of less than this many pixels counts as absent."""
+
+
+def divide(numerator: Tensor, denominator: Tensor, *, floor: float | Tensor = NO_MASS) -> Tensor:
+    """Divide; a denominator no larger than the floor in magnitude counts as 1, so that 0 / 0 is 0.
+
+    >>> divide(torch.tensor([6.0, 0.0]), torch.tensor([3.0, 0.0]))
+    tensor([2., 0.])
+    """
+    return numerator / torch.where(denominator.abs() > floor, denominator, 1.0)
+
+
+def square_root(square: Tensor, *, floor: float = 1e-12) -> Tensor:
+    """Square root; 0, with gradient 0, where the argument is not above the floor.
+
+    >>> square_root(torch.tensor([4.0, 0.0, -1e-9]))
+    tensor([2., 0., 0.])
+    """
+    positive = square > floor
+    return torch.where(positive, torch.where(positive, square, 1.0).sqrt(), 0.0)
