@@ -1,0 +1,146 @@
+"""From a descriptor table to the tensors that a loss reads, in the prepared slices' own pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from shapewise.data.frames import Frame, physical, unit_and_origin
+from shapewise.errors import TableError
+
+NUMBERS = ("value", "lower", "upper")
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a table says about the samples.
+
+    Attributes:
+        values: Descriptor name -> (N, Kfg, C, 3) float32: value, lower and upper in prepared pixels. NaN
+            where the class is absent, where the table gives no bound, and on samples without annotation.
+        annotated: Which of the N samples have rows in the table, bool.
+    """
+
+    values: dict[str, Tensor]
+    annotated: Tensor
+
+
+def table_targets(
+    table: pd.DataFrame,
+    samples: Sequence[tuple[str, int, int]],
+    classes: Sequence[str],
+    descriptors: Sequence[str],
+    frames: Sequence[Frame],
+    spacings: Sequence[tuple[float, float] | None],
+) -> Targets:
+    """Look the samples up in a table and move its numbers into their frames.
+
+    A slice without any row is not annotated. A slice with rows must have them all: every component of every
+    descriptor of every class, but for a class whose volume the table gives as 0. Rows about whole volumes,
+    other cases, classes or descriptors are not read.
+
+    Args:
+        table: A table as `read_table` returns it.
+        samples: Case, frame and slice of each sample, N of them.
+        classes: Foreground classes, in label order.
+        descriptors: Registered names.
+        frames: Frame of each sample.
+        spacings: Native in-plane spacing of each sample, in mm; only needed for rows in mm.
+
+    Returns:
+        The targets, aligned with the samples.
+
+    Raises:
+        TableError: A case has no row, an annotated slice lacks one, or is in mm and no spacing is known.
+    """
+    rows = _matching(table, samples, classes)
+    annotated = np.zeros(len(samples), bool)
+    annotated[rows["sample"]] = True
+    _require_cases(samples, annotated)
+    absent = _absent(rows, len(samples), len(classes))
+    in_px = np.array([(frame.step, frame.offset) for frame in frames], float)
+    steps = np.stack([in_px, physical(frames, spacings)])
+    values = {}
+    for name in descriptors:
+        filled, present = _fill(rows[rows["descriptor"] == name], name, steps, samples, len(classes))
+        missing = annotated[:, None, None] & ~present & ~absent[:, :, None]
+        _require_rows(missing, name, samples, classes)
+        values[name] = torch.from_numpy(filled.astype(np.float32))
+    return Targets(values, torch.from_numpy(annotated))
+
+
+def _matching(
+    table: pd.DataFrame, samples: Sequence[tuple[str, int, int]], classes: Sequence[str]
+) -> pd.DataFrame:
+    """The table's rows about the samples and classes, with the number of each."""
+    rows = table[table["slice"].notna() & table["class"].isin(list(classes))]
+    keys = pd.MultiIndex.from_arrays(
+        [rows["case"].astype(str), rows["frame"].astype(int), rows["slice"].astype(int)]
+    )
+    number = pd.MultiIndex.from_tuples(list(samples)).get_indexer(keys)
+    rows = rows.assign(sample=number, label=pd.Index(list(classes)).get_indexer(pd.Index(rows["class"])))
+    return rows[number >= 0]
+
+
+def _require_cases(samples: Sequence[tuple[str, int, int]], annotated: NDArray[np.bool_]) -> None:
+    known = {sample[0] for sample, found in zip(samples, annotated, strict=True) if found}
+    for case, _, _ in samples:
+        if case not in known:
+            raise TableError("descriptor table", expected=f"rows about case {case}", found="none")
+
+
+def _absent(rows: pd.DataFrame, count: int, classes: int) -> NDArray[np.bool_]:
+    absent = np.zeros((count, classes), bool)
+    empty = rows[(rows["descriptor"] == "volume") & (rows["value"] == 0)]
+    absent[empty["sample"], empty["label"]] = True
+    return absent
+
+
+def _fill(
+    rows: pd.DataFrame,
+    name: str,
+    steps: NDArray[np.float64],
+    samples: Sequence[tuple[str, int, int]],
+    classes: int,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Values (N, Kfg, C, 3) and which of them (N, Kfg, C) the table has; ``steps`` are in px, then in mm."""
+    unit, origin = unit_and_origin(name, steps[:, :, 0], steps[:, :, 1])
+    sample, component = rows["sample"].to_numpy(), rows["component"].to_numpy(int)
+    if (component >= unit.shape[-1]).any():
+        raise TableError(
+            "descriptor table", expected=f"{unit.shape[-1]} components of {name}", found=component.max() + 1
+        )
+    in_mm = (rows["unit"] == "mm").to_numpy(int)
+    row_unit, row_origin = unit[in_mm, sample, component], origin[in_mm, sample, component]
+    if np.isnan(row_unit).any():
+        case, frame, index = samples[sample[np.isnan(row_unit).argmax()]]
+        where = f"descriptor table, case {case} frame {frame} slice {index}"
+        raise TableError(where, expected="values in px, the image's spacing being unknown", found="mm")
+    where_to = sample, rows["label"].to_numpy(), component
+    filled = np.full((len(samples), classes, unit.shape[-1], len(NUMBERS)), np.nan)
+    filled[where_to] = (rows[list(NUMBERS)].to_numpy(float) - row_origin[:, None]) / row_unit[:, None]
+    present = np.zeros(filled.shape[:-1], bool)
+    present[where_to] = True
+    return filled, present
+
+
+def _require_rows(
+    missing: NDArray[np.bool_],
+    name: str,
+    samples: Sequence[tuple[str, int, int]],
+    classes: Sequence[str],
+) -> None:
+    if missing.any():
+        sample, label, component = np.argwhere(missing)[0]
+        case, frame, index = samples[sample]
+        raise TableError(
+            f"descriptor table, case {case} frame {frame} slice {index}",
+            expected=f"a row for {name} component {component} of {classes[label]}",
+            found=f"none ({missing.sum()} such rows are missing)",
+        )
