@@ -120,9 +120,10 @@ def _to_csv(table: pd.DataFrame, path: Path) -> None:
 def _read_raw(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise TableError(path, expected="a descriptor table", found="no such file")
+    suffix = _suffix(path)
     try:
-        if _suffix(path) == ".parquet":
-            return pd.read_parquet(path)
+        if suffix == ".parquet":
+            return pd.read_parquet(path).reset_index(drop=True)
         # Blank lines stay in, so that the index counts the file's rows.
         return pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
     except (

@@ -1,0 +1,107 @@
+"""Masks in, descriptor table out: after this, training needs no mask."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from torch.nn import functional as F
+
+from shapewise.data.cases import Case, Study
+from shapewise.data.table import COLUMNS, UNITS
+from shapewise.descriptors import registry
+from shapewise.errors import ArgumentError, DataError
+
+DESCRIPTORS = ("volume", "centroid", "spread", "covariance", "length")
+
+
+def describe(study: Study, *, descriptors: Sequence[str] = DESCRIPTORS, unit: str = "px") -> pd.DataFrame:
+    """Describe every class on every slice of every case that has a mask, in the image's own grid.
+
+    Args:
+        study: the cases; those without a mask are left out.
+        descriptors: registered names.
+        unit: "px", or "mm" for physical units from each case's in-plane spacing.
+
+    Returns:
+        A descriptor table as `read_table` gives it: rows by case, slice, class, descriptor and component,
+        bounds empty, source "mask". A class that is absent from a slice has volume 0 and NaN for the rest.
+
+    Raises:
+        ArgumentError: a descriptor that is not registered, or that has no value in mm; another unit.
+        DataError: no case has a mask, an image or mask cannot be read or they do not fit; mm are asked for
+            where the spacing is not known.
+    """
+    if unit not in UNITS:
+        raise ArgumentError("unit", expected=" or ".join(UNITS), found=repr(unit))
+    cases = [case for case in study.cases if case.mask is not None]
+    if not cases:
+        raise DataError("describe", expected="at least one case with a mask", found="none")
+    watched = track(
+        cases,
+        "describing masks",
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+        transient=True,
+    )
+    tables = [_describe_case(case, study.classes, descriptors, unit) for case in watched]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _describe_case(case: Case, classes: Sequence[str], descriptors: Sequence[str], unit: str) -> pd.DataFrame:
+    if unit == "mm" and not case.spacing_known:
+        raise DataError(case.image, expected="a known spacing, to measure in mm", found="a placeholder")
+    volume = case.read_image()
+    labels = case.read_mask(classes, volume)
+    spacing = volume.spacing[1:] if unit == "mm" else None
+    numbers = _values(labels, len(classes), descriptors, spacing)
+    rows = pd.concat([_rows(name, values, classes) for name, values in numbers.items()])
+    rows = rows.sort_values(["slice", "class"], kind="stable").assign(
+        case=case.name, frame=case.frame, lower=np.nan, upper=np.nan, unit=unit, source="mask"
+    )
+    return _named(rows, classes)
+
+
+def _values(
+    labels: NDArray[np.uint8], classes: int, descriptors: Sequence[str], spacing: tuple[float, ...] | None
+) -> dict[str, NDArray[np.float64]]:
+    """Describe labels (slice, row, column): name to values (slice, class, component), NaN if absent.
+
+    Summed in float64 and rounded to float32, whose nine digits a table keeps.
+
+    >>> labels = np.zeros((1, 4, 4), np.uint8)
+    >>> labels[0, 1:3, 1:3] = 1
+    >>> _values(labels, 2, ["volume", "centroid"], None)
+    {'volume': array([[[4.],
+            [0.]]]), 'centroid': array([[[1.5, 1.5],
+            [nan, nan]]])}
+    """
+    masks = F.one_hot(torch.from_numpy(labels).long(), classes + 1).movedim(-1, 1)[:, 1:].double()
+    absent = masks.sum(dim=(2, 3)) == 0
+    values = {}
+    for name in descriptors:
+        numbers = registry.get(name).function(masks, spacing=spacing)
+        if name != "volume":
+            numbers = numbers.masked_fill(absent[..., None], torch.nan)
+        values[name] = numbers.float().double().numpy()
+    return values
+
+
+def _rows(name: str, values: NDArray[np.float64], classes: Sequence[str]) -> pd.DataFrame:
+    index, label, component = (axis.ravel() for axis in np.indices(values.shape))
+    columns = {"slice": index, "class": label, "component": component, "value": values.ravel()}
+    return pd.DataFrame(columns).assign(descriptor=name)
+
+
+def _named(rows: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Give classes their names, last, so that rows sort in label order; and columns their order and types."""
+    named = rows.assign(**{"class": pd.Series(np.asarray(classes)[rows["class"]], rows.index, dtype=str)})
+    named["slice"] = named["slice"].astype("Int64")
+    named["case"] = named["case"].astype(str)
+    return named.loc[:, list(COLUMNS)]
