@@ -56,7 +56,7 @@ class AugmentationConfig(Section):
     shift: Fraction = Field(0.0, ge=0, lt=1, description="largest shift, fraction of the image")
     scale: Fraction = Field(0.0, ge=0, lt=1, description="largest relative change of size")
     rotation: float = Field(0.0, ge=0, le=180, description="largest rotation, degrees")
-    flip: bool = Field(False, description="mirror each axis with probability one half")
+    flip: bool = Field(False, description="mirror each axis half of the time")
 
 
 class NetworkConfig(Section):

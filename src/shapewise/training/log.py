@@ -11,10 +11,16 @@ import pytorch_lightning as pl
 
 
 class EpochLog(pl.Callback):
-    """Keeps `log.csv` up to date: whole after every epoch, and cut back to the checkpoint on resuming."""
+    """Keeps `log.csv` up to date: whole after every epoch, and cut back to the checkpoint on resuming.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the file.
+        say: print a line an epoch, for where no progress bar is shown.
+    """
+
+    def __init__(self, path: Path, *, say: bool = False) -> None:
         self.path = path
+        self.say = say
         self.started = 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -33,3 +39,16 @@ class EpochLog(pl.Callback):
         temporary = self.path.with_suffix(".csv.part")
         log.astype({"epoch": int}).to_csv(temporary, index=False)
         os.replace(temporary, self.path)
+        if self.say:
+            print(describe_epoch(row, trainer.max_epochs), flush=True)
+
+
+def describe_epoch(row: dict[str, float], epochs: int | None) -> str:
+    """Put an epoch in a line.
+
+    >>> describe_epoch({"epoch": 0, "seconds": 1.25, "train_loss": 0.5, "val_dice": 0.75}, 10)
+    'epoch 1/10  1.2 s  train_loss 0.5000  val_dice 0.7500'
+    """
+    shown = [name for name in ("train_loss", "val_dice", "val_violation") if name in row]
+    parts = [f"epoch {int(row['epoch']) + 1}/{epochs}", f"{row['seconds']:.1f} s"]
+    return "  ".join(parts + [f"{name} {row[name]:.4f}" for name in shown])

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from shapewise.data.augmentation import Augmentation
 from shapewise.losses import ShapeConstraintLoss
 from shapewise.training.sampling import stream_seed
 from shapewise.training.supervision import PixelSupervision, ShapeSupervision, table_bounds
 from shapewise.training.validation import CaseDice
+from shapewise.typing import Int, Tensor
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class SegmentationModule(pl.LightningModule):
         classes: names of the foreground classes.
         yardstick: the constraints in a form that every supervision is measured by on the validation
             slices: hinge penalties, whatever the training used.
-        validation_cases: how many cases the validation slices come from.
+        validation_case: the number of the case that each validation slice belongs to, (N,).
         seed: decides augmentation and dropout, epoch by epoch.
     """
 
@@ -54,7 +55,7 @@ class SegmentationModule(pl.LightningModule):
         *,
         classes: tuple[str, ...],
         yardstick: ShapeConstraintLoss | None,
-        validation_cases: int,
+        validation_case: Int[Tensor, " slices"],
         seed: int,
     ) -> None:
         super().__init__()
@@ -64,7 +65,7 @@ class SegmentationModule(pl.LightningModule):
         self.optimisation = optimisation
         self.classes = classes
         self.yardstick = yardstick
-        self.validation_cases = validation_cases
+        self.validation_case = validation_case
         self.seed = seed
         self.generator = torch.Generator()
         self.case_dice: CaseDice | None = None
@@ -103,8 +104,10 @@ class SegmentationModule(pl.LightningModule):
         logits = self.network(batch["image"]).float()
         if "mask" in batch:
             if self.case_dice is None:
-                self.case_dice = CaseDice(cases=self.validation_cases, classes=len(self.classes) + 1)
-            self.case_dice.add(logits.argmax(1), batch["mask"], batch["case"])
+                cases = int(self.validation_case.max()) + 1
+                self.case_dice = CaseDice(cases=cases, classes=len(self.classes) + 1)
+            case = self.validation_case[batch["index"].cpu()]
+            self.case_dice.add(logits.argmax(1), batch["mask"], case)
         if self.yardstick is not None and "targets" in batch:
             report = self.yardstick.report(logits, table_bounds(batch["targets"]))
             measured = {"val_violation": report.total}

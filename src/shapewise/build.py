@@ -1,0 +1,275 @@
+"""Configuration to objects: the only place where an experiment's words become cases, networks and losses."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from shapewise.config import AugmentationConfig, Experiment, RelationConfig, SupervisionConfig
+from shapewise.constraints import AugmentedLagrangian, Geometric, Hinge, LogBarrier, Quadratic
+from shapewise.data.augmentation import Augmentation
+from shapewise.data.cases import Case, Study
+from shapewise.data.describe import describe
+from shapewise.data.layouts import find_cases
+from shapewise.data.prepare import Preprocessing, Sample, prepare_images, prepare_masks
+from shapewise.data.slices import Slices, stack
+from shapewise.data.splits import split_patients
+from shapewise.data.table import read_table, write_table
+from shapewise.data.targets import table_targets
+from shapewise.descriptors import registry
+from shapewise.errors import ArgumentError, ConfigError, DataError
+from shapewise.losses import Relation, ShapeConstraintLoss
+from shapewise.networks.registry import build_network
+from shapewise.training import (
+    EpochShuffle,
+    Optimisation,
+    PixelSupervision,
+    SegmentationModule,
+    ShapeSupervision,
+)
+
+Split = Mapping[str, list[Case]]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Everything that a trainer needs."""
+
+    module: SegmentationModule
+    train: DataLoader[object]
+    validation: DataLoader[object]
+    monitor: str
+    mode: str
+
+
+def load_plugins(experiment: Experiment, folder: Path) -> None:
+    """Run the Python files that register an experiment's own descriptors.
+
+    Raises:
+        ConfigError: a file is missing.
+    """
+    for plugin in experiment.plugins:
+        path = folder / plugin
+        if not path.is_file():
+            raise ConfigError("plugins", expected="an existing Python file", found=path)
+        runpy.run_path(str(path))
+
+
+def build_study(experiment: Experiment, root: Path) -> Study:
+    """Find the cases of the experiment's data folder."""
+    return find_cases(root, experiment.data.layout)
+
+
+def build_split(experiment: Experiment, study: Study) -> dict[str, list[Case]]:
+    """Share out the patients; all frames of a patient stay together."""
+    split = experiment.data.split
+    patients = split_patients(
+        sorted({case.patient for case in study.cases}),
+        counts=(split.train, split.validation, split.test),
+        seed=split.seed,
+    )
+    return {name: [case for case in study.cases if case.patient in set(ids)] for name, ids in patients.items()}
+
+
+def build_preprocessing(experiment: Experiment) -> Preprocessing:
+    """Say how slices become inputs."""
+    settings = experiment.data.preprocessing
+    return Preprocessing(size=settings.size, spacing=settings.spacing, crop=settings.crop)
+
+
+def build_table(experiment: Experiment, study: Study, split: Split, out: Path) -> pd.DataFrame | None:
+    """Read the experiment's table; where it names none, describe the masks that training may see into `out`.
+
+    The table is written and read again, so that a run learns from the file, whoever made it. None if there
+    is neither a table nor a mask.
+    """
+    if experiment.data.table is not None:
+        return read_table(Path(experiment.data.table), study.classes)
+    if not out.exists():
+        seen = [case for case in (*split["train"], *split["validation"]) if case.mask is not None]
+        if not seen:
+            return None
+        names = table_descriptors(experiment.supervision)
+        write_table(describe(Study(seen, study.classes, study.layout), descriptors=names), out)
+    return read_table(out, study.classes)
+
+
+def table_descriptors(supervision: SupervisionConfig) -> tuple[str, ...]:
+    """List the descriptors that the table must hold: those of the constraints, and what scales them."""
+    needed = dict.fromkeys(("volume", "centroid", "spread", *supervision.descriptors))
+    return tuple(needed)
+
+
+def build_augmentation(settings: AugmentationConfig) -> Augmentation:
+    """Build the random changes of a batch."""
+    return Augmentation(**settings.model_dump())
+
+
+def build_penalty(supervision: SupervisionConfig) -> nn.Module:
+    """Build the penalty that the supervision names."""
+    t = supervision.t
+    match supervision.kind:
+        case "quadratic":
+            return Quadratic()
+        case "hinge" | "pixels":
+            return Hinge()
+        case "augmented_lagrangian":
+            return AugmentedLagrangian(rho=supervision.rho)
+        case _:
+            return LogBarrier(Geometric(start=t.start, factor=t.factor, cap=t.cap))
+
+
+def build_loss(supervision: SupervisionConfig, classes: Sequence[str], penalty: nn.Module) -> ShapeConstraintLoss:
+    """Build the shape constraint loss; raises `ConfigError` for a descriptor or class that does not exist."""
+    try:
+        for name in supervision.descriptors:
+            registry.get(name)
+        return ShapeConstraintLoss(
+            supervision.descriptors,
+            penalty=penalty,
+            margin=supervision.margin,
+            absolute_margins=supervision.absolute_margins,
+            relations=[build_relation(relation, classes) for relation in supervision.relations],
+            softmax=True,
+            residual_scale=supervision.residuals,
+        )
+    except ArgumentError as error:
+        raise ConfigError("supervision", expected="descriptors and classes that exist", found=error) from None
+
+
+def build_relation(relation: RelationConfig, classes: Sequence[str]) -> Relation:
+    """Replace class names by indices; background is 0."""
+    names = ("background", *classes)
+    unknown = [name for name in relation.classes if name not in names]
+    if unknown:
+        raise ConfigError("supervision.relations", expected=f"classes among {names}", found=unknown[0])
+    first, second = relation.classes
+    options = relation.model_dump(exclude={"classes"})
+    return Relation(pair=(names.index(first), names.index(second)), **options)
+
+
+def build_experiment_network(experiment: Experiment, classes: Sequence[str]) -> nn.Module:
+    """Build the network with the seed's own initial weights, whatever the supervision."""
+    torch.manual_seed(experiment.training.seed)
+    settings = experiment.network
+    return build_network(settings.name, in_channels=1, classes=len(classes) + 1, options=settings.options)
+
+
+def build_fit(experiment: Experiment, study: Study, split: Split, table: pd.DataFrame | None, cache: Path) -> Fit:
+    """Build everything that a trainer needs.
+
+    Raises:
+        DataError: pixel supervision without masks, shape supervision without numbers, or a validation split
+            with neither.
+    """
+    supervision, training = experiment.supervision, experiment.training
+    pixels = supervision.kind == "pixels"
+    if not pixels and table is None:
+        raise DataError("data.table", expected="a descriptor table, or masks to describe", found="neither")
+    train, _ = build_slices(
+        experiment,
+        study,
+        split["train"],
+        None if pixels else table,
+        cache,
+        masks=pixels,
+        annotated_only=True,
+    )
+    masks = all(case.mask is not None for case in split["validation"])
+    validation, samples = build_slices(experiment, study, split["validation"], table, cache, masks=masks)
+    if not masks and table is None:
+        raise DataError("validation split", expected="masks or rows in the table", found="neither")
+    yardstick = None if table is None else build_loss(supervision, study.classes, Hinge())
+    module = SegmentationModule(
+        build_experiment_network(experiment, study.classes),
+        build_supervision(supervision, study.classes),
+        build_augmentation(experiment.augmentation),
+        build_optimisation(experiment),
+        classes=study.classes,
+        yardstick=yardstick,
+        validation_case=case_numbers(samples),
+        seed=training.seed,
+    )
+    monitor, mode = choose_monitor(experiment, masks=masks, table=table is not None)
+    order = EpochShuffle(len(train), seed=training.seed)
+    return Fit(
+        module,
+        DataLoader(train, training.batch_size, sampler=order, num_workers=training.workers, collate_fn=stack),
+        DataLoader(validation, 2 * training.batch_size, num_workers=training.workers, collate_fn=stack),
+        monitor,
+        mode,
+    )
+
+
+def build_supervision(
+    supervision: SupervisionConfig, classes: Sequence[str]
+) -> PixelSupervision | ShapeSupervision:
+    """Build what the network learns from."""
+    if supervision.kind == "pixels":
+        return PixelSupervision()
+    return ShapeSupervision(build_loss(supervision, classes, build_penalty(supervision)))
+
+
+def build_optimisation(experiment: Experiment) -> Optimisation:
+    """Collect Adam's settings."""
+    training = experiment.training
+    cosine = training.epochs if training.learning_rate_decay == "cosine" else None
+    return Optimisation(training.learning_rate, training.betas, cosine)
+
+
+def choose_monitor(experiment: Experiment, *, masks: bool, table: bool) -> tuple[str, str]:
+    """Say what names the best epoch, and whether more of it is better.
+
+    Raises:
+        ConfigError: the experiment asks for what its validation split cannot give.
+    """
+    selection = experiment.training.selection
+    if selection == "dice" and not masks:
+        raise ConfigError("training.selection", expected="masks for every validation case", found="none for some")
+    if selection == "violation" and not table:
+        raise ConfigError("training.selection", expected="a descriptor table", found="none")
+    if selection == "dice" or (selection == "auto" and masks):
+        return "val_dice", "max"
+    return "val_violation", "min"
+
+
+def build_slices(
+    experiment: Experiment,
+    study: Study,
+    cases: Sequence[Case],
+    table: pd.DataFrame | None,
+    cache: Path,
+    *,
+    masks: bool,
+    annotated_only: bool = False,
+) -> tuple[Slices, list[Sample]]:
+    """Prepare the slices of some cases, with masks, targets or both; the samples say what each slice is."""
+    preprocessing = build_preprocessing(experiment)
+    prepared = prepare_images(cases, preprocessing, cache)
+    labels = prepare_masks(cases, study.classes, preprocessing, cache) if masks else None
+    if table is None:
+        return Slices(prepared.images, masks=labels), prepared.samples
+    names = table_descriptors(experiment.supervision)
+    targets = table_targets(
+        table, prepared.samples, study.classes, names, prepared.frames, prepared.spacings
+    )
+    indices = targets.annotated.nonzero().flatten().tolist() if annotated_only else None
+    slices = Slices(prepared.images, masks=labels, targets=targets.values, indices=indices)
+    return slices, prepared.samples
+
+
+def case_numbers(samples: Sequence[Sample]) -> Tensor:
+    """Number the cases that samples come from, in order of appearance.
+
+    >>> case_numbers([Sample("a", 1, 0), Sample("a", 1, 1), Sample("a", 9, 0)])
+    tensor([0, 0, 1])
+    """
+    numbers: dict[tuple[str, int], int] = {}
+    return torch.tensor([numbers.setdefault((s.case, s.frame), len(numbers)) for s in samples])

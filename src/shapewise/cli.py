@@ -1,0 +1,183 @@
+"""The commands: one function each, no logic of its own."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shapewise import __version__
+from shapewise.config import Experiment, load_experiment
+from shapewise.data.describe import describe as describe_study
+from shapewise.data.layouts import find_cases
+from shapewise.data.phantom import make_phantom
+from shapewise.data.table import write_table
+from shapewise.errors import ConfigError, ShapewiseError
+from shapewise.plots.compare import compare as compare_runs
+from shapewise.runs import evaluate as evaluate_run
+from shapewise.runs import predict as predict_images
+from shapewise.runs import train as train_run
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Train segmentation networks from a few numbers per object instead of a mask for every pixel.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+screen = Console()
+
+Folder = Annotated[Path, typer.Argument(show_default=False)]
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(help="New folder for the data set.", show_default=False)],
+    patients: Annotated[int, typer.Option(min=1, help="How many patients.")] = 20,
+    scanner: Annotated[str, typer.Option(help="A or B: two contrasts, noises and resolutions.")] = "A",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same patients.")] = 0,
+) -> None:
+    """Make synthetic cardiac cine-MRI in ACDC's layout, with masks: something to try everything on.
+
+    Example: shapewise phantom phantom-data --patients 20
+    """
+    make_phantom(out, patients=patients, scanner=scanner, seed=seed)
+    screen.print(f"{patients} patients of scanner {scanner} in {out}")
+
+
+@app.command()
+def describe(
+    data: Annotated[Path, typer.Argument(help="Data folder: ACDC, PROMISE12 or nnU-Net raw layout.")],
+    out: Annotated[Path, typer.Option(help="Table to write, .csv or .parquet.", show_default=False)],
+    layout: Annotated[str, typer.Option(help="auto, acdc, promise12 or nnunet.")] = "auto",
+    unit: Annotated[str, typer.Option(help="px (of the original image) or mm.")] = "px",
+    descriptors: Annotated[
+        str, typer.Option(help="Comma-separated names of descriptors.")
+    ] = "volume,centroid,spread,covariance,length",
+) -> None:
+    """Turn masks into a descriptor table; afterwards the masks are not needed for training.
+
+    Example: shapewise describe phantom-data --out table.csv
+    """
+    names = tuple(name.strip() for name in descriptors.split(",") if name.strip())
+    table = describe_study(find_cases(data, layout), descriptors=names, unit=unit)
+    write_table(table, out)
+    screen.print(f"{len(table)} numbers about {table['case'].nunique()} cases in {out}")
+
+
+@app.command()
+def train(
+    experiment: Annotated[Path, typer.Argument(help="Experiment file.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="key=value, such as training.epochs=3.", show_default=False)
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder; wins over the experiment's.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder [default: runs/NAME-OF-THE-FILE].")] = None,
+) -> None:
+    """Train a network as an experiment says. The same command resumes a run that was interrupted.
+
+    Example: shapewise train experiments/acdc_barrier.yaml --data acdc --out runs/barrier training.seed=1
+    """
+    settings = load_experiment(experiment, overrides)
+    run = out or Path("runs") / experiment.stem
+    if not train_run(settings, data_root(settings, data), run, folder=experiment.parent):
+        screen.print(f"interrupted; the same command resumes {run}", style="yellow")
+        raise typer.Exit(INTERRUPTED)
+    screen.print(f"trained: {run}    next: shapewise evaluate {run}")
+
+
+def data_root(settings: Experiment, data: Path | None) -> Path:
+    """Choose the data folder; raises `ConfigError` if nobody named one."""
+    if data is not None:
+        return data
+    if settings.data.root is None:
+        raise ConfigError("data.root", expected="a data folder, there or by --data", found="none")
+    return Path(settings.data.root)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
+    data: Annotated[Path | None, typer.Option(help="Data folder [default: the training's].")] = None,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+) -> None:
+    """Measure a run's best epoch: Dice, surface distances, descriptors, biomarkers, case by case.
+
+    Example: shapewise evaluate runs/barrier
+    """
+    metrics = evaluate_run(run, data, split=split)
+    show_metrics(metrics, f"{run}, {split} split")
+
+
+def show_metrics(metrics: object, title: str) -> None:
+    """Print the mean of each measure by class."""
+    import pandas as pd
+
+    frame = pd.DataFrame(metrics)
+    if frame.empty:
+        screen.print("no case has a mask: predictions only")
+        return
+    columns = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "assd_mm": "ASSD (mm)", "satisfied": "satisfied"}
+    shown = [name for name in columns if frame[name].notna().any()]
+    table = Table("class", *(columns[name] for name in shown), title=title)
+    means = frame.groupby("class", sort=False)[shown].mean()
+    means.loc["mean"] = means.mean()
+    for name, row in means.iterrows():
+        table.add_row(str(name), *(f"{value:.3f}" for value in row))
+    screen.print(table)
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
+    images: Annotated[list[Path], typer.Argument(help="Images, or folders of a DICOM series.")],
+    out: Annotated[Path, typer.Option(help="Folder for the masks.", show_default=False)],
+) -> None:
+    """Segment images; each mask has the geometry of its image, and its format where that can hold one.
+
+    Example: shapewise predict runs/barrier patient001_frame01.nii.gz --out masks
+    """
+    for mask in predict_images(run, images, out):
+        screen.print(str(mask))
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Evaluated run folders.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for tables, figures and report.html.")],
+) -> None:
+    """Set runs side by side: the paper's table and figures, biomarkers, and one report.html.
+
+    Example: shapewise compare runs/pixels runs/barrier --out report
+    """
+    report = compare_runs(runs, out)
+    screen.print((report.parent / "table1.md").read_text())
+    screen.print(f"report: {report}")
+
+
+def main() -> None:
+    """Run a command; the package's own errors become one line and exit status 2."""
+    quiet_libraries()
+    try:
+        app()
+    except ShapewiseError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def quiet_libraries() -> None:
+    """Keep what libraries say about themselves off the screen."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torch|monai)\b.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
