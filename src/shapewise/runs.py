@@ -28,9 +28,11 @@ from shapewise.build import (
 )
 from shapewise.config import Experiment
 from shapewise.data.cases import Study
+from shapewise.data.table import read_table
 from shapewise.errors import DataError, RunError
 from shapewise.evaluation.evaluate import evaluate_cases
 from shapewise.evaluation.prediction import predict_file
+from shapewise.evaluation.values import Margins
 from shapewise.run_folder import RunFolder, write_text
 from shapewise.training import EpochLog
 
@@ -167,8 +169,13 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
         build_preprocessing(experiment),
         run.path,
         root=root,
+        table=None if experiment.data.table is None else read_table(Path(experiment.data.table), study.classes),
         descriptors=table_descriptors(supervision),
-        margin=supervision.margin,
+        margins=Margins(
+            relative=supervision.margin,
+            absolute=supervision.absolute_margins,
+            raw=supervision.residuals == "raw",
+        ),
     )
 
 
