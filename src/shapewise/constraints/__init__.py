@@ -1,1 +1,56 @@
-"""constraints."""
+"""Numbers in, penalty out: bounds on descriptor values and what it costs to break them.
+
+The way through the room: :class:`Bounds` say what is allowed, :func:`residuals` say by how much a value
+breaks them (positive means violated), a penalty turns that into a loss. Nothing here knows what a descriptor
+is.
+"""
+
+from shapewise.constraints.annotated import absent_bounds, present_classes, with_margin
+from shapewise.constraints.bounds import Bounds, equal_prior, never_prior, ratio_prior
+from shapewise.constraints.penalties import (
+    PENALTIES,
+    AugmentedLagrangian,
+    Hinge,
+    LogBarrier,
+    Penalty,
+    Quadratic,
+    augmented_lagrangian,
+    hinge,
+    log_barrier,
+    quadratic,
+)
+from shapewise.constraints.relation import Relation
+from shapewise.constraints.report import LossReport, Reduction, summarise
+from shapewise.constraints.residuals import residuals
+from shapewise.constraints.scales import object_spread, relative_scale
+from shapewise.constraints.schedules import Constant, Geometric, Schedule
+
+__all__ = [
+    "PENALTIES",
+    "AugmentedLagrangian",
+    "Bounds",
+    "Constant",
+    "Geometric",
+    "Hinge",
+    "LogBarrier",
+    "LossReport",
+    "Penalty",
+    "Quadratic",
+    "Reduction",
+    "Relation",
+    "Schedule",
+    "absent_bounds",
+    "augmented_lagrangian",
+    "equal_prior",
+    "hinge",
+    "log_barrier",
+    "never_prior",
+    "object_spread",
+    "present_classes",
+    "quadratic",
+    "ratio_prior",
+    "relative_scale",
+    "residuals",
+    "summarise",
+    "with_margin",
+]

@@ -1,0 +1,95 @@
+"""What a residual is divided by, so that an area, a coordinate and a perimeter weigh alike.
+
+A volume in pixels is a thousand times a centroid's error in pixels; undivided, it is all that a network
+learns.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+ScaleKind = Literal["value", "spread", "spread_squared", "one"]
+"""The value's own size; the object's spread; a product of two spreads; none."""
+
+
+def object_spread(
+    ndim: int,
+    *,
+    spread: Tensor | None = None,
+    covariance: Tensor | None = None,
+    volume: Tensor | None = None,
+    fallback: Tensor,
+) -> Tensor:
+    """Find how far every annotated object spreads along each axis, from the best of what is known of it.
+
+    In this order, number by number: its spread; the square root of its covariance's diagonal; the spread of
+    the disc (``r / 2``) or ball (``r / sqrt 5``) of its volume; the fallback.
+
+    Args:
+        ndim: 2 or 3.
+        spread: ``(B, K, ndim)``, NaN where unknown.
+        covariance: ``(B, K, ndim (ndim + 1) / 2)``, upper triangle by rows, NaN where unknown.
+        volume: ``(B, K, 1)``, NaN where unknown.
+        fallback: ``(ndim,)``, for objects of which nothing is known.
+
+    Returns:
+        ``(B, K, ndim)``, or ``(ndim,)`` if nothing is given; no NaN.
+
+    >>> disc = torch.full((1, 1, 1), 400 * torch.pi)
+    >>> object_spread(2, volume=disc, fallback=torch.ones(2))
+    tensor([[[10., 10.]]])
+    """
+    known = fallback
+    if volume is not None:
+        known = _prefer(_ball_spread(volume, ndim).expand(*volume.shape[:-1], ndim), known)
+    if covariance is not None:
+        diagonal = [i for i, (row, column) in enumerate(_triangle(ndim)) if row == column]
+        known = _prefer(covariance[..., diagonal].clamp_min(0).sqrt(), known)
+    return known if spread is None else _prefer(spread, known)
+
+
+def relative_scale(kind: ScaleKind, value: Tensor, spread: Tensor | None, floor: float) -> Tensor:
+    """Compute the scale of a residual and of its relative margin.
+
+    Args:
+        kind: ``value``: ``|value|``; ``spread``: the spread along each component's axis; ``spread_squared``:
+            the product of the spreads along a covariance component's two axes; ``one``: 1.
+        value: annotated values, ``(B, K, C)``, NaN where there is none.
+        spread: ``(B, K, ndim)``; needed for ``spread`` and ``spread_squared`` only.
+        floor: the smallest scale, which keeps one-pixel objects from dividing by zero.
+
+    Returns:
+        Positive and of the shape of ``value``, or one that broadcasts to it; NaN where the value is.
+
+    >>> value = torch.tensor([[[-4.0, 0.0]]])
+    >>> relative_scale("value", value, None, floor=0.5)
+    tensor([[[4.0000, 0.5000]]])
+    >>> relative_scale("spread", value, torch.tensor([[[10.0, 8.0]]]), floor=0.5)
+    tensor([[[10.,  8.]]])
+    """
+    if kind == "one":
+        return torch.ones_like(value)
+    if kind == "value" or spread is None:
+        return value.abs().clamp_min(floor)
+    if kind == "spread":
+        return spread.clamp_min(floor)
+    pairs = _triangle(spread.shape[-1])
+    return torch.stack([spread[..., i] * spread[..., j] for i, j in pairs], dim=-1).clamp_min(floor)
+
+
+def _prefer(first: Tensor, second: Tensor) -> Tensor:
+    return torch.where(first.isnan(), second, first)
+
+
+def _ball_spread(volume: Tensor, ndim: int) -> Tensor:
+    if ndim == 2:
+        return (volume / math.pi).sqrt() / 2
+    return (volume * (3 / (4 * math.pi))) ** (1 / 3) / math.sqrt(5)
+
+
+def _triangle(ndim: int) -> list[tuple[int, int]]:
+    return [(row, column) for row in range(ndim) for column in range(row, ndim)]

@@ -1,0 +1,345 @@
+"""Losses for a plain PyTorch loop: a network's output and a few numbers an object in, one scalar out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import inf, prod
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from shapewise.constraints import (
+    PENALTIES,
+    Bounds,
+    LossReport,
+    Penalty,
+    Reduction,
+    Relation,
+    absent_bounds,
+    object_spread,
+    present_classes,
+    relative_scale,
+    residuals,
+    summarise,
+    with_margin,
+)
+from shapewise.descriptors import Descriptor, contact, get
+from shapewise.descriptors.safe import divide
+from shapewise.errors import ArgumentError
+from shapewise.typing import Labels, Logits, Probs, Spacing, Values
+
+__all__ = ["LossReport", "Relation", "ShapeConstraintLoss", "Target"]
+
+Target: TypeAlias = Labels | Probs | Mapping[str, Values | Bounds]
+"""A label mask, a one-hot mask, or values or bounds for every descriptor."""
+
+ABSENT_SHARE = 0.02
+"""The share of the image that a false positive is measured against.
+
+An absent class has no size of its own. Objects worth annotating cover a few percent of an image, so a class
+that should not be there is pushed out about as hard as the volume of one that should be is corrected.
+"""
+
+HALF_PIXEL = 0.5
+"""The smallest size, in pixels, that a residual is divided by: a one-pixel object has spread 0."""
+
+SIZES = ("volume", "spread", "covariance")
+"""Descriptors that tell how far an object spreads, whether or not they are constrained."""
+
+
+class ShapeConstraintLoss(nn.Module):
+    """Penalise every shape descriptor of a prediction that lies outside its bounds (paper, model (2)).
+
+    **Absent classes.** A class that the target says is absent (volume 0) keeps one constraint, ``volume <=
+    absent_volume``, if the volume is among the descriptors. Everything else about it is dropped, as are its
+    ratios and differences.
+
+    **Relative residuals** (default): every residual is divided by a size of the annotated object, so that all
+    weigh alike. Volume, spread and length by their annotated value; the centroid by the annotated spread
+    along each axis; a covariance by the product of two spreads; angles and the like by 1; an absent class's
+    volume by 2% of the image. ``margin`` counts in the same unit, so a centroid may be off by ``margin``
+    spreads. That departs from the paper's text, ±10% of the coordinate, which depends on where the image
+    begins. Where a mapping gives no spread it comes from the covariance, else from the disc or ball of that
+    volume, else it is a tenth of the image's shortest side. The loss is the mean over images of the mean
+    over active bounds.
+
+    **Raw residuals** are the paper's: in px or mm, ±``margin`` of the value itself for volume, centroid,
+    spread and length, summed over bounds. A volume then weighs a thousand times as much as a centroid.
+
+    Args:
+        descriptors: registered names; see ``shapewise.descriptors.names()``.
+        penalty: ``log_barrier``, ``quadratic``, ``hinge``, ``augmented_lagrangian``, or a ``Penalty``.
+        margin: half-width of the bounds around known values, where the target brings none.
+        absolute_margins: descriptor -> half-width in px or mm, in place of ``margin``.
+        relations: bounds on pairs of classes.
+        include_background: constrain class 0 too. Mappings then hold values for it.
+        softmax: the input is logits; apply a softmax over the classes.
+        sigmoid: the input is logits; apply a sigmoid.
+        residual_scale: ``relative`` or ``raw``.
+        absent_volume: the volume that an absent class may have, in px or mm; one pixel if None.
+        spacing: distance between pixel centres along each axis in mm, pixels if None. Mappings share the
+        unit. reduction: over the images: ``mean``, ``sum``, or ``none`` for a loss of shape ``(B,)``.
+
+    Raises:
+        ArgumentError: an argument is unknown or out of range.
+
+    >>> mask = torch.zeros(2, 32, 32, dtype=torch.long)
+    >>> mask[:, 8:20, 10:22] = 1
+    >>> logits = torch.zeros(2, 2, 32, 32, requires_grad=True)
+    >>> loss = ShapeConstraintLoss(softmax=True)
+    >>> loss(logits, mask).backward()
+    >>> loss.report(logits, mask).satisfied["centroid"]
+    tensor(0.7500)
+    """
+
+    def __init__(
+        self,
+        descriptors: Sequence[str] = ("volume", "centroid", "spread", "length"),
+        *,
+        penalty: Penalty | str = "log_barrier",
+        margin: float = 0.1,
+        absolute_margins: Mapping[str, float] | None = None,
+        relations: Sequence[Relation] = (),
+        include_background: bool = False,
+        softmax: bool = False,
+        sigmoid: bool = False,
+        residual_scale: Literal["relative", "raw"] = "relative",
+        absent_volume: float | None = None,
+        spacing: Spacing | None = None,
+        reduction: Reduction = "mean",
+    ) -> None:
+        super().__init__()
+        self.descriptors = tuple(get(name) for name in descriptors)
+        self.penalty = _penalty(penalty)
+        self.margin = margin
+        self.absolute_margins = dict(absolute_margins or {})
+        self.relations = tuple(relations)
+        self.include_background, self.softmax, self.sigmoid = include_background, softmax, sigmoid
+        self.raw = residual_scale == "raw"
+        self.absent_volume, self.spacing, self.reduction = absent_volume, spacing, reduction
+        _check_choice("residual_scale", residual_scale, ("relative", "raw"))
+        _check_choice("reduction", reduction, ("mean", "sum", "none"))
+        _check(self)
+
+    def forward(self, input: Logits | Probs, target: Target) -> Tensor:
+        """Return the loss.
+
+        Args:
+            input: ``(B, K, *S)``, 2-D or 3-D: logits with ``softmax`` or ``sigmoid``, else probabilities.
+            target: a label mask ``(B, *S)`` or ``(B, 1, *S)``; a one-hot mask ``(B, K, *S)``; or a mapping
+                from every descriptor's name to values ``(B, K', C)``, NaN where unknown, or to ``Bounds``
+                of that shape, whose NaN sides get the margin where the reference is known. K' leaves the
+                background out unless ``include_background``. Values of the ``spread`` set the scale,
+                constrained or not.
+
+        Returns:
+            A scalar, or ``(B,)`` without reduction; at least float32. Finite, as is its gradient, for empty,
+            full and one-hot predictions.
+
+        Raises:
+            ArgumentError: a shape does not fit, a label is outside the classes, or a descriptor is missing.
+        """
+        return self.report(input, target).total
+
+    def report(self, input: Logits | Probs, target: Target) -> LossReport:
+        """Return the loss with what every constraint adds to it and how many hold; see ``forward``.
+
+        It is an evaluation of the loss like any other: call it in place of ``forward``, not after it.
+        """
+        with torch.autocast(input.device.type, enabled=False):
+            probs = _probabilities(input, softmax=self.softmax, sigmoid=self.sigmoid)
+            found = self._residuals(probs, target)
+            costs = {key: self.penalty(z, key) for key, z in found.items()}
+        return summarise(found, costs, reduction=self.reduction, average=not self.raw)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Tell the penalty that an epoch begins, counted from 0: t grows, multipliers are updated."""
+        self.penalty.start_epoch(epoch)
+
+    def _residuals(self, probs: Tensor, target: Target) -> dict[str, Tensor]:
+        """Describe the prediction once and compare it with its bounds: key -> ``(B, ..., 2)``."""
+        objects = self._objects(probs)
+        annotated = self._annotated(target, probs)
+        known = {name: bounds.center() for name, bounds in annotated.items()}
+        present = present_classes(known)
+        if present is None:
+            present = torch.ones(objects.shape[:2], dtype=torch.bool, device=objects.device)
+        spread = self._object_spread(known, objects)
+        values = {d.name: d.function(objects, spacing=self.spacing) for d in self.descriptors}
+        found = {}
+        for d in self.descriptors:
+            found[d.name] = self._compare(d, values[d.name], annotated[d.name], spread, present, objects)
+        for relation in self.relations:
+            found[relation.key] = self._relate(relation, values, present, probs)
+        return found
+
+    def _annotated(self, target: Target, probs: Tensor) -> dict[str, Bounds]:
+        """Turn any target into bounds ``(B, K', C)``, whose sides are NaN where the margin is to apply."""
+        names = {d.name: None for d in self.descriptors}
+        if isinstance(target, Mapping):
+            names |= {name: None for name in SIZES if name in target}
+            return {name: _annotation(name, target, self._objects(probs)) for name in names}
+        names |= {"volume": None} | ({"spread": None} if self._needs_spread else {})
+        mask = self._objects(_one_hot(target, probs))
+        with torch.no_grad():
+            return {name: Bounds.unknown(get(name).function(mask, spacing=self.spacing)) for name in names}
+
+    def _object_spread(self, known: Mapping[str, Tensor], objects: Tensor) -> Tensor | None:
+        if not self._needs_spread:
+            return None
+        ndim = objects.ndim - 2
+        side = min(n * step for n, step in zip(objects.shape[2:], self._steps(ndim), strict=True))
+        sizes = {name: known[name] for name in SIZES if name in known}
+        return object_spread(ndim, **sizes, fallback=objects.new_full((ndim,), side / 10))
+
+    def _compare(
+        self,
+        descriptor: Descriptor,
+        value: Tensor,
+        given: Bounds,
+        spread: Tensor | None,
+        present: Tensor,
+        objects: Tensor,
+    ) -> Tensor:
+        """Complete one descriptor's bounds and measure by how much the prediction breaks them."""
+        kind, there = descriptor.scale, present.unsqueeze(-1)
+        scale = relative_scale(kind, given.center(), spread, self._floor(descriptor, objects.ndim - 2))
+        absolute = self.absolute_margins.get(descriptor.name)
+        bounds = with_margin(given, scale, kind, margin=self.margin, absolute=absolute, raw=self.raw)
+        if descriptor.name == "volume":
+            pixel = prod(self._steps(objects.ndim - 2))
+            allowed = pixel if self.absent_volume is None else self.absent_volume
+            image = objects[0, 0].numel() * pixel
+            bounds = bounds.where(there, absent_bounds(given, allowed))
+            scale = torch.where(there, scale, max(allowed, ABSENT_SHARE * image))
+        else:
+            bounds = bounds.where(there)
+        return residuals(value, bounds, None if self.raw else scale)
+
+    def _relate(
+        self, relation: Relation, values: Mapping[str, Tensor], present: Tensor, probs: Tensor
+    ) -> Tensor:
+        """Measure by how much the prediction breaks a relation: ``(B, C, 2)``."""
+        value = self._relation_value(relation, values, probs)
+        bounds = relation.bounds().to(value.device, value.dtype).expand(value.shape)
+        if relation.kind != "contact":
+            there = [present[:, i] for i in self._indices(relation) if i >= 0]
+            bounds = bounds.where(torch.stack(there).all(0).unsqueeze(-1))
+        return residuals(value, bounds, value.new_full((), relation.scale))
+
+    def _relation_value(self, relation: Relation, values: Mapping[str, Tensor], probs: Tensor) -> Tensor:
+        """Relate two classes ``(B, C)``, by the values that are computed already if they are there."""
+        pair, indices = relation.pair, self._indices(relation)
+        if max(pair) >= probs.shape[1]:
+            expected = f"of more than {max(pair)} classes, as there is a relation between {pair}"
+            raise ArgumentError("input", expected=expected, found=tuple(probs.shape))
+        if relation.kind == "contact":
+            return contact(probs, pair, weights="crofton", spacing=self.spacing)
+        if relation.descriptor in values and min(indices) >= 0:
+            first, second = (values[relation.descriptor][:, i] for i in indices)
+        else:
+            function = get(relation.descriptor).function
+            first, second = function(probs[:, list(pair)], spacing=self.spacing).unbind(1)
+        return divide(first, second) if relation.kind == "ratio" else first - second
+
+    def _indices(self, relation: Relation) -> list[int]:
+        """The pair among the described classes: -1 for a background that is not."""
+        return [index if self.include_background else index - 1 for index in relation.pair]
+
+    def _objects(self, probs: Tensor) -> Tensor:
+        return probs if self.include_background else probs[:, 1:]
+
+    def _steps(self, ndim: int) -> Spacing:
+        return self.spacing or (1.0,) * ndim
+
+    def _floor(self, descriptor: Descriptor, ndim: int) -> float:
+        """Half a pixel to the descriptor's power; a thousandth where it has no unit."""
+        power = descriptor.unit_power(ndim)
+        return float((HALF_PIXEL * prod(self._steps(ndim)) ** (1 / ndim)) ** power) if power else 1e-3
+
+    @property
+    def _needs_spread(self) -> bool:
+        return any(d.scale in ("spread", "spread_squared") for d in self.descriptors)
+
+
+def _penalty(penalty: Penalty | str) -> Penalty:
+    if isinstance(penalty, Penalty):
+        return penalty
+    if not isinstance(penalty, str) or penalty not in PENALTIES:
+        expected = f"a `Penalty` or one of {', '.join(PENALTIES)}"
+        raise ArgumentError("penalty", expected=expected, found=penalty)
+    return PENALTIES[penalty]()
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ArgumentError(name, expected=f"one of {', '.join(choices)}", found=repr(value))
+
+
+def _check(loss: ShapeConstraintLoss) -> None:
+    if loss.softmax and loss.sigmoid:
+        raise ArgumentError("sigmoid", expected="False where `softmax` is True", found=True)
+    if not loss.descriptors and not loss.relations:
+        raise ArgumentError("descriptors", expected="at least one, as there are no relations", found="none")
+    margins = {"margin": loss.margin, "absent_volume": loss.absent_volume or 0.0} | loss.absolute_margins
+    for name, value in margins.items():
+        if not 0 <= value < inf:
+            raise ArgumentError(name, expected="a finite number of at least 0", found=value)
+    unused = loss.absolute_margins.keys() - {d.name for d in loss.descriptors}
+    if unused:
+        raise ArgumentError(
+            "absolute_margins", expected="one of `descriptors`", found=", ".join(sorted(unused))
+        )
+
+
+def _probabilities(input: Tensor, *, softmax: bool, sigmoid: bool) -> Probs:
+    """Make probabilities of at least float32; MONAI's tensor subclass becomes a plain tensor."""
+    if input.ndim not in (4, 5) or not input.is_floating_point():
+        found = f"{tuple(input.shape)} of {input.dtype}"
+        raise ArgumentError(
+            "input", expected="a floating tensor (B, K, H, W) or (B, K, D, H, W)", found=found
+        )
+    plain = input if type(input) is Tensor else input.as_subclass(Tensor)
+    plain = plain.to(torch.promote_types(plain.dtype, torch.float32))
+    if softmax:
+        return plain.softmax(1)
+    return plain.sigmoid() if sigmoid else plain
+
+
+def _one_hot(target: Tensor, probs: Tensor) -> Probs:
+    """Make a one-hot mask of any mask: its shape tells which kind it is."""
+    plain = target if type(target) is Tensor else target.as_subclass(Tensor)
+    if plain.shape == probs.shape:
+        return plain.to(probs.device, probs.dtype)
+    batch, classes, *space = probs.shape
+    if tuple(plain.shape) not in ((batch, *space), (batch, 1, *space)):
+        expected = f"of shape {(batch, *space)}, {(batch, 1, *space)} or {tuple(probs.shape)}"
+        raise ArgumentError("target", expected=expected, found=tuple(plain.shape))
+    labels = plain.reshape(batch, 1, *space).to(probs.device)
+    if not torch.compiler.is_compiling():
+        _check_labels(labels, classes)
+    index = torch.arange(classes, device=labels.device).reshape(-1, *[1] * len(space))
+    return (labels == index).to(probs.dtype)
+
+
+def _check_labels(labels: Tensor, classes: int) -> None:
+    smallest, largest = float(labels.min()), float(labels.max())
+    if smallest < 0 or largest >= classes:
+        found = f"labels from {smallest:g} to {largest:g}"
+        raise ArgumentError("target", expected=f"labels from 0 to {classes - 1}", found=found)
+
+
+def _annotation(name: str, target: Mapping[str, Values | Bounds], objects: Tensor) -> Bounds:
+    """Look up one descriptor in a mapping, on the prediction's device, broadcast to ``(B, K', C)``."""
+    if name not in target:
+        found = f"only {', '.join(target) or 'nothing'}"
+        raise ArgumentError("target", expected=f"a mapping with {name!r} in it", found=found)
+    given = target[name]
+    bounds = given if isinstance(given, Bounds) else Bounds.unknown(given)
+    shape = (*objects.shape[:2], get(name).components(objects.ndim - 2))
+    if tuple(bounds.lower.shape) != shape and bounds.lower.numel() > 1:
+        raise ArgumentError(
+            f"target[{name!r}]", expected=f"of shape {shape}", found=tuple(bounds.lower.shape)
+        )
+    return bounds.expand(shape).to(objects.device, objects.dtype)
