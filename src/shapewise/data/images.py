@@ -19,6 +19,12 @@ import SimpleITK
 
 from shapewise.errors import DataError
 
+NIFTI_FLOATS = {"16": "f4", "64": "f8"}
+"""NIfTI's numbers for the types of voxel that can be NaN, as NumPy calls them."""
+
+NIFTI_HEADER_SIZES = (348, 540)
+"""What a file of version 1 or 2 begins with; another number has its bytes in the other order."""
+
 
 def read_image(path: str | Path) -> SimpleITK.Image:
     """Read a 3-D image with one finite, varying intensity a voxel.
@@ -62,7 +68,7 @@ def read_spacing(path: str | Path) -> tuple[float, ...]:
 def _read_file(path: Path) -> SimpleITK.Image:
     reader = _read_header(path)
     if path.name.endswith((".nii", ".nii.gz")):
-        _check_nifti_is_whole(path, reader)
+        _check_nifti(path, reader)
     return _execute(reader, path)
 
 
@@ -100,29 +106,33 @@ def _unreadable(path: Path, error: RuntimeError) -> DataError:
     return DataError(path, expected="a complete image that SimpleITK reads", found=f"an error: {reason}")
 
 
-def _check_nifti_is_whole(path: Path, header: SimpleITK.ImageFileReader) -> None:
-    # ITK fills the missing end of a truncated NIfTI file with zeros and says nothing.
-    expected = float(header.GetMetaData("vox_offset"))
-    expected += int(header.GetMetaData("bitpix")) // 8 * int(np.prod(header.GetSize()))
-    found = _gzip_length(path) if path.suffix == ".gz" else path.stat().st_size
-    if found < expected:
-        raise DataError(path, expected=f"a complete image of {expected:.0f} bytes", found=f"{found} bytes")
+def _check_nifti(path: Path, header: SimpleITK.ImageFileReader) -> None:
+    # ITK fills the missing end of a truncated NIfTI file with zeros, puts zero for NaN, and says nothing.
+    start = int(float(header.GetMetaData("vox_offset")))
+    count = int(np.prod(header.GetSize()))
+    expected = start + count * int(header.GetMetaData("bitpix")) // 8
+    stored = _decompressed(path) if path.suffix == ".gz" else path.read_bytes()
+    if len(stored) < expected:
+        raise DataError(path, expected=f"a complete image of {expected} bytes", found=f"{len(stored)} bytes")
+    if (kind := NIFTI_FLOATS.get(header.GetMetaData("datatype"))) is not None:
+        order = "<" if int.from_bytes(stored[:4], "little") in NIFTI_HEADER_SIZES else ">"
+        _check_finite(path, np.frombuffer(stored, order + kind, count, start))
 
 
-def _gzip_length(path: Path) -> int:
-    length = 0
+def _decompressed(path: Path) -> bytes:
     try:
-        with gzip.open(path) as file:
-            while chunk := file.read(1 << 20):
-                length += len(chunk)
+        return gzip.decompress(path.read_bytes())
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(path, expected="a complete gzip file", found=f"an error: {error}") from None
-    return length
+
+
+def _check_finite(path: Path, voxels: np.ndarray) -> None:
+    if not np.isfinite(voxels).all():
+        raise DataError(path, expected="finite voxels", found="NaN or infinity")
 
 
 def _check_intensities(path: Path, voxels: np.ndarray) -> None:
-    if not np.isfinite(voxels).all():
-        raise DataError(path, expected="finite intensities", found="NaN or infinite voxels")
+    _check_finite(path, voxels)
     if voxels.min() == voxels.max():
         found = f"the constant {voxels.flat[0]}"
         raise DataError(path, expected="intensities that vary", found=found)

@@ -93,12 +93,14 @@ def _check_one_channel(path: Path, channels: Mapping[str, object]) -> None:
 
 
 def _classes(path: Path, labels: Mapping[str, object]) -> tuple[str, ...]:
+    names: dict[int, str] = {}
     for name, label in labels.items():
         if type(label) is not int:
             raise DataError(path, expected=f"an integer as label of {name!r}", found=label)
-    names = {label: name for name, label in labels.items()}
-    expected = list(range(len(labels)))
-    if sorted(names, key=str) != sorted(expected, key=str) or names[0] != "background" or len(names) < 2:
+        names[label] = name
+    in_order = [names.get(label) for label in range(len(labels))]
+    classes = tuple(name for name in in_order[1:] if name is not None)
+    if in_order[:1] != ["background"] or not classes or len(classes) != len(labels) - 1:
         wanted = "`background` as label 0 and the classes numbered from 1 without gaps"
         raise DataError(path, expected=wanted, found=dict(labels))
-    return tuple(names[label] for label in expected[1:])
+    return classes

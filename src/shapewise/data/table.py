@@ -120,21 +120,22 @@ def _to_csv(table: pd.DataFrame, path: Path) -> None:
 def _read_raw(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise TableError(path, expected="a descriptor table", found="no such file")
-    suffix = _suffix(path)
+    read = pd.read_parquet if _suffix(path) == ".parquet" else _read_csv
     try:
-        if suffix == ".parquet":
-            return pd.read_parquet(path).reset_index(drop=True)
-        # Blank lines stay in, so that the index counts the file's rows.
-        return pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except (
-        pd.errors.ParserError,
-        pd.errors.EmptyDataError,
-        UnicodeDecodeError,
-        OSError,
-        ValueError,
-    ) as error:
+        raw = read(path)
+    except (OSError, ValueError) as error:  # what pandas and pyarrow raise on a bad file are ValueErrors
         reason = str(error).strip().splitlines()[0]
         raise TableError(path, expected="a readable table", found=f"an error: {reason}") from None
+    if path.suffix == ".csv" and not isinstance(raw.index, pd.RangeIndex):
+        # pandas takes a first row that is longer than the header for one with an index, and shifts the rest.
+        expected = f"{len(raw.columns)} cells, as in the header"
+        raise TableError(f"{path}, row 2", expected=expected, found="more")
+    return raw.reset_index(drop=True)
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    # Blank lines stay in, so that the index counts the file's rows.
+    return pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
 
 
 def _parse(path: Path, raw: pd.DataFrame) -> pd.DataFrame:
@@ -202,7 +203,8 @@ def _check_bounds(path: Path, table: pd.DataFrame) -> None:
 
 def _check_unique(path: Path, table: pd.DataFrame) -> None:
     def describe(row: int) -> str:
-        first = table.index[(table[KEY] == table.loc[row, KEY]).fillna(True).all(axis=1)][0]
+        keys = table[KEY].fillna({"slice": -1})
+        first = keys.index[(keys == keys.loc[row]).all(axis=1)][0]
         return f"a repetition of row {first + 2}"
 
     _refuse(path, table.duplicated(KEY), "every number once", describe)

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK
+
+from shapewise.data.images import read_image, read_spacing, read_voxels
+from shapewise.errors import DataError
+
+
+@pytest.mark.parametrize("ending", ["nii.gz", "nii", "mhd", "nrrd"])
+def test_voxels_and_spacing_come_in_array_order(tmp_path, write_image, texture, ending):
+    path = write_image(tmp_path / f"image.{ending}", texture)
+    image = read_image(path)
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(image), texture)
+    assert read_spacing(path) == (5.0, 2.0, 1.5)
+    assert image.GetSpacing() == (1.5, 2.0, 5.0)
+
+
+@pytest.mark.parametrize("ending", ["nii.gz", "nii", "mhd"])
+@pytest.mark.parametrize("kept", [0.5, 0.95])
+def test_truncated_file(tmp_path, write_image, texture, ending, kept, capfd):
+    path = write_image(tmp_path / f"image.{ending}", texture)
+    data = tmp_path / "image.zraw" if ending == "mhd" else path
+    data.write_bytes(data.read_bytes()[: int(kept * data.stat().st_size)])
+    with pytest.raises(DataError, match=f"image.{ending}: expected a complete"):
+        read_image(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_corrupt_gzip(tmp_path, write_image, texture):
+    path = write_image(tmp_path / "image.nii.gz", texture)
+    data = bytearray(path.read_bytes())
+    data[-8] ^= 0xFF  # the checksum
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"image\.nii\.gz: expected a complete"):
+        read_image(path)
+
+
+def test_gzip_that_ends_early_inside(tmp_path, write_image, texture):
+    path = write_image(tmp_path / "image.nii", texture)
+    shorter = tmp_path / "image.nii.gz"
+    shorter.write_bytes(gzip.compress(path.read_bytes()[:-4]))
+    with pytest.raises(DataError, match="expected a complete image of 928 bytes, found 924 bytes"):
+        read_image(shorter)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(DataError, match=r"nothing\.nii\.gz: expected an image, found no such file"):
+        read_image(tmp_path / "nothing.nii.gz")
+
+
+def test_missing_voxels_of_a_header(tmp_path, write_image, texture, capfd):
+    path = write_image(tmp_path / "image.mhd", texture)
+    (tmp_path / "image.zraw").unlink()
+    with pytest.raises(DataError, match=r"image\.mhd: expected a complete image"):
+        read_image(path)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", ["text.nii.gz", "text.mhd", "text.txt"])
+def test_foreign_file(tmp_path, name, capfd):
+    (tmp_path / name).write_text("no image")
+    with pytest.raises(DataError, match=rf"{name}: expected a complete image .* Unable to determine"):
+        read_image(tmp_path / name)
+    assert capfd.readouterr().err == ""
+
+
+def test_not_3d(tmp_path, write_image, texture):
+    path = write_image(tmp_path / "flat.nii.gz", texture[0])
+    with pytest.raises(DataError, match=r"flat\.nii\.gz: expected a 3-D image, found 2 dimensions"):
+        read_image(path)
+
+
+def test_sequence_is_not_3d(tmp_path, texture):
+    image = SimpleITK.GetImageFromArray(texture)
+    SimpleITK.WriteImage(SimpleITK.JoinSeries([image, image]), str(tmp_path / "cine.nii.gz"))
+    with pytest.raises(DataError, match="found 4 dimensions"):
+        read_image(tmp_path / "cine.nii.gz")
+
+
+def test_several_values_a_voxel(tmp_path, texture):
+    image = SimpleITK.GetImageFromArray(np.stack([texture] * 3, -1), isVector=True)
+    SimpleITK.WriteImage(image, str(tmp_path / "colour.nii.gz"))
+    with pytest.raises(DataError, match="expected one value a voxel, found 3 values"):
+        read_image(tmp_path / "colour.nii.gz")
+
+
+@pytest.mark.parametrize("ending", ["nii.gz", "nii", "mhd"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_values_that_are_not_finite(tmp_path, write_image, texture, ending, value, kind):
+    texture[1, 2, 3] = value
+    path = write_image(tmp_path / f"image.{ending}", texture.astype(kind))
+    with pytest.raises(DataError, match=rf"image\.{ending}: expected finite voxels"):
+        read_image(path)
+
+
+def test_nifti_in_the_other_byte_order(tmp_path, texture):
+    header = np.zeros(352, np.uint8)
+    header[:4] = np.frombuffer(np.array(348, ">i4").tobytes(), np.uint8)
+    header[40:56] = np.frombuffer(np.array([3, 6, 8, 3, 1, 1, 1, 1], ">i2").tobytes(), np.uint8)
+    header[70:74] = np.frombuffer(np.array([16, 32], ">i2").tobytes(), np.uint8)
+    header[76:112] = np.frombuffer(np.array([1, 1, 1, 1, 0, 0, 0, 0, 352], ">f4").tobytes(), np.uint8)
+    header[344:348] = np.frombuffer(b"n+1\0", np.uint8)
+    path = tmp_path / "image.nii"
+    path.write_bytes(header.tobytes() + texture.astype(">f4").tobytes())
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(read_image(path)), texture)
+
+
+def test_constant_image(tmp_path, write_image):
+    path = write_image(tmp_path / "image.nii.gz", np.full((3, 4, 5), 7, np.int16))
+    with pytest.raises(DataError, match="expected intensities that vary, found the constant 7"):
+        read_image(path)
+    assert read_voxels(path).GetSize() == (5, 4, 3)
+
+
+def write_series(folder: Path, voxels: np.ndarray, uid: str) -> None:
+    folder.mkdir(exist_ok=True)
+    writer = SimpleITK.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for index, plane in enumerate(voxels):
+        image = SimpleITK.GetImageFromArray(plane[None])
+        image.SetSpacing((1.5, 2.0, 5.0))
+        image.SetMetaData("0008|0060", "MR")
+        image.SetMetaData("0020|000e", uid)
+        image.SetMetaData("0020|0032", f"0\\0\\{5 * index}")
+        image.SetMetaData("0020|0037", "1\\0\\0\\0\\1\\0")
+        # File names run against the slices: positions must decide.
+        writer.SetFileName(str(folder / f"{uid}_{len(voxels) - index}.dcm"))
+        writer.Execute(image)
+
+
+def test_dicom_series(tmp_path):
+    voxels = np.random.default_rng(0).integers(0, 1000, (4, 8, 6)).astype(np.int16)
+    write_series(tmp_path / "series", voxels, "1.2.3")
+    image = read_image(tmp_path / "series")
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(image), voxels)
+    assert image.GetSpacing() == pytest.approx((1.5, 2.0, 5.0))
+
+
+def test_several_dicom_series(tmp_path):
+    voxels = np.random.default_rng(0).integers(0, 1000, (2, 8, 6)).astype(np.int16)
+    write_series(tmp_path / "series", voxels, "1.2.3")
+    write_series(tmp_path / "series", voxels, "1.2.4")
+    with pytest.raises(DataError, match="series: expected a folder with one DICOM series, found 2 series"):
+        read_image(tmp_path / "series")
+
+
+def test_folder_without_dicom(tmp_path, capfd):
+    with pytest.raises(DataError, match="expected a folder with one DICOM series, found 0 series"):
+        read_image(tmp_path)
+    assert capfd.readouterr().err == ""
