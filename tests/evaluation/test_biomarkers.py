@@ -108,13 +108,14 @@ def test_one_pair_has_no_spread() -> None:
     assert found[["sd", "lower_limit", "upper_limit", "correlation"]].isna().all()
 
 
-def test_published_file_is_found_above_the_images(tmp_path: Path) -> None:
-    image = tmp_path / "acdc" / "training" / "patient001" / "patient001_frame01.nii.gz"
-    assert find_published([image]) is None
-    image.parent.mkdir(parents=True)
-    table = tmp_path / "acdc" / "reference_biomarkers.csv"
+def test_published_file_is_found_beside_the_data(tmp_path: Path) -> None:
+    root = tmp_path / "acdc"
+    (root / "training").mkdir(parents=True)
+    assert find_published(root) is None
+    table = root / "reference_biomarkers.csv"
     table.write_text("patient,lv_ef\npatient001,0.5\n", encoding="utf-8")
-    assert find_published([image]) == table
+    assert find_published(root) == table
+    assert find_published(root / "training") == table
     assert read_published(table).loc["patient001", "lv_ef"] == 0.5
 
 

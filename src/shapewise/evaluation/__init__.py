@@ -1,1 +1,1 @@
-"""evaluation."""
+"""Metrics on hard masks, prediction, descriptor values, biomarkers and tables."""

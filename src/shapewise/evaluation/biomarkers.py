@@ -7,7 +7,6 @@ number where the study has a `reference_biomarkers.csv` (one row a patient), els
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -51,14 +50,14 @@ def biomarkers(volumes: pd.DataFrame, published: pd.DataFrame | None = None) -> 
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"predicted": float, "reference": float})
 
 
-def find_published(images: Iterable[Path]) -> Path | None:
-    """The `reference_biomarkers.csv` nearest above the images, three folders up at most.
+def find_published(root: Path) -> Path | None:
+    """Find the study's `reference_biomarkers.csv`: in its folder, or above where `root` is ACDC's `training`.
 
     Examples:
-        >>> find_published([Path("nowhere/training/patient001/patient001_frame01.nii.gz")])
+        >>> find_published(Path("nowhere"))
     """
-    folders = dict.fromkeys(folder for image in images for folder in list(image.parents)[:3])
-    return next((found for folder in folders if (found := folder / PUBLISHED).is_file()), None)
+    places = (root / PUBLISHED, root.resolve().parent / PUBLISHED)
+    return next((place for place in places if place.is_file()), None)
 
 
 def read_published(path: Path) -> pd.DataFrame:

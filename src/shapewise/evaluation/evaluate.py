@@ -1,0 +1,259 @@
+"""Predicts every case of a split and writes what there is to say about it into the run folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import nn
+
+from shapewise.data.cases import Case, Study, Volume
+from shapewise.data.prepare import Preprocessing
+from shapewise.errors import DataError
+from shapewise.evaluation import biomarkers as hearts
+from shapewise.evaluation import values as numbers
+from shapewise.evaluation.files import write_csv, write_mask
+from shapewise.evaluation.metrics import dice, surface_distances_mm, volume_ml
+from shapewise.evaluation.prediction import predict_volume
+
+METRICS = (
+    "case",
+    "frame",
+    "phase",
+    "class",
+    "dice",
+    "hd95_mm",
+    "assd_mm",
+    "volume_ml",
+    "volume_ml_reference",
+    "satisfied",
+)
+VOLUMES = ("patient", "phase", "class", "volume_ml", "volume_ml_reference")
+PREDICTIONS = "predictions"
+
+logger = logging.getLogger(__name__)
+
+Labels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One case with its prediction: all that the tables are made of."""
+
+    case: Case
+    volume: Volume
+    predicted: Labels
+    annotated: Labels | None
+
+    @property
+    def spacing(self) -> tuple[float, float, float] | None:
+        """Millimetres along (slice, row, column), None where the header's are a placeholder."""
+        return self.volume.spacing if self.case.spacing_known else None
+
+
+def evaluate_cases(
+    network: nn.Module,
+    study: Study,
+    preprocessing: Preprocessing,
+    out_dir: str | Path,
+    *,
+    root: Path | None = None,
+    table: pd.DataFrame | None = None,
+    descriptors: Sequence[str] = numbers.DESCRIPTORS,
+    margins: numbers.Margins | None = None,
+    device: torch.device | str = "cpu",
+    batch_size: int = 8,
+) -> pd.DataFrame:
+    """Predict cases and write `metrics.csv`, `values.csv`, `biomarkers.csv` and `predictions/`.
+
+    A case without a mask is predicted, but has no row in the metrics (the log says so); its values are
+    compared if the table has it, its biomarkers if they are published. Where the spacing is unknown the
+    columns in mm and mL are empty. Nothing is replaced before every case is done.
+
+    Args:
+        network: Slices (B, 1, h, w) to logits (B, K, h, w).
+        study: The cases to predict, and the classes.
+        preprocessing: What the network was trained with.
+        out_dir: The run folder.
+        root: The data folder, whose `reference_biomarkers.csv` is read if it has one.
+        table: Descriptor table that annotates the cases; one that it lacks is described from its mask.
+        descriptors: Registered names to compare.
+        margins: How far a prediction may be from its annotation, as the loss was told.
+        device: Where the network is run.
+        batch_size: Slices at once.
+
+    Returns:
+        The metrics: one row a case, frame and class, with the columns `METRICS`.
+
+    Raises:
+        DataError: There are no cases, an image or mask cannot be read, or the folder not be written.
+    """
+    if not study.cases:
+        raise DataError("evaluation", expected="at least one case", found="none")
+    published = None if root is None else hearts.find_published(root)
+    references = None if published is None else hearts.read_published(published)
+    classes = study.classes
+    metrics, values, volumes = [], [], []
+    with _staging(Path(out_dir)) as stage:
+        for case in _progress(study.cases):
+            scan = _predict(network, case, classes, preprocessing, device, batch_size)
+            write_mask(scan.predicted, case.image, stage / PREDICTIONS / prediction_name(case))
+            rows = _values(scan, table, classes, descriptors, margins, preprocessing)
+            values.append(rows)
+            metrics.append(_metrics(scan, classes, rows))
+            volumes.append(_volumes(scan, classes))
+        measured = pd.concat(metrics, ignore_index=True)
+        write_csv(pd.concat(values, ignore_index=True), stage / "values.csv")
+        write_csv(hearts.biomarkers(pd.concat(volumes), references), stage / "biomarkers.csv")
+        write_csv(measured, stage / "metrics.csv")
+    _report_unmeasured(study.cases)
+    return measured
+
+
+def prediction_name(case: Case) -> str:
+    """File name of a case's predicted mask.
+
+    Examples:
+        >>> prediction_name(Case("patient001", "patient001", 1, Path("image.nii.gz"), None))
+        'patient001_frame01.nii.gz'
+    """
+    return f"{case.name}_frame{case.frame:02d}.nii.gz"
+
+
+def _predict(
+    network: nn.Module,
+    case: Case,
+    classes: Sequence[str],
+    preprocessing: Preprocessing,
+    device: torch.device | str,
+    batch_size: int,
+) -> Scan:
+    volume = case.read_image()
+    annotated = None if case.mask is None else case.read_mask(classes, volume)
+    predicted = predict_volume(
+        network, volume.image, volume.spacing, preprocessing, device=device, batch_size=batch_size
+    )
+    return Scan(case, volume, predicted, annotated)
+
+
+def _values(
+    scan: Scan,
+    table: pd.DataFrame | None,
+    classes: Sequence[str],
+    descriptors: Sequence[str],
+    margins: numbers.Margins | None,
+    preprocessing: Preprocessing,
+) -> pd.DataFrame:
+    annotation = _annotation(scan, table, classes, descriptors)
+    if annotation is None:
+        return pd.DataFrame(columns=list(numbers.COLUMNS))
+    height, width = scan.predicted.shape[1:]
+    frame = preprocessing.frame((height, width), scan.volume.spacing[1:])
+    key = scan.case.name, scan.case.frame
+    return numbers.slice_values(
+        scan.predicted,
+        annotation,
+        key=key,
+        frame=frame,
+        classes=classes,
+        descriptors=descriptors,
+        margins=margins,
+    )
+
+
+def _annotation(
+    scan: Scan, table: pd.DataFrame | None, classes: Sequence[str], descriptors: Sequence[str]
+) -> numbers.Annotation | None:
+    """From the table where it has the case, else from the mask."""
+    if table is not None:
+        depth, height, width = scan.predicted.shape
+        spacing = None if scan.spacing is None else scan.spacing[1:]
+        key = scan.case.name, scan.case.frame
+        found = numbers.annotation_from_table(
+            table, key, (depth, height, width), spacing, classes, descriptors
+        )
+        if found is not None:
+            return found
+    if scan.annotated is None:
+        return None
+    return numbers.annotation_from_labels(scan.annotated, classes, descriptors)
+
+
+def _metrics(scan: Scan, classes: Sequence[str], values: pd.DataFrame) -> pd.DataFrame:
+    """One row a class; none where there is no mask."""
+    if scan.annotated is None:
+        return pd.DataFrame(columns=list(METRICS))
+    satisfied = values.groupby("class")["satisfied"].mean()
+    rows = _volumes(scan, classes).assign(case=scan.case.name, frame=scan.case.frame)
+    rows["satisfied"] = rows["class"].map(satisfied).astype(float)
+    pairs = [(scan.predicted == k, scan.annotated == k) for k in range(1, len(classes) + 1)]
+    rows["dice"] = [dice(*pair) for pair in pairs]
+    unknown = (np.nan, np.nan)
+    spacing = scan.spacing
+    distances = [unknown if spacing is None else surface_distances_mm(*pair, spacing) for pair in pairs]
+    rows[["hd95_mm", "assd_mm"]] = distances
+    return rows[list(METRICS)]
+
+
+def _volumes(scan: Scan, classes: Sequence[str]) -> pd.DataFrame:
+    """Predicted and annotated volume of each class, NaN where the spacing or the mask is missing."""
+    rows = [
+        (
+            scan.case.patient,
+            scan.case.phase,
+            name,
+            _volume(scan.predicted, k, scan),
+            _volume(scan.annotated, k, scan),
+        )
+        for k, name in enumerate(classes, start=1)
+    ]
+    return pd.DataFrame(rows, columns=list(VOLUMES))
+
+
+def _volume(labels: Labels | None, label: int, scan: Scan) -> float:
+    if labels is None or scan.spacing is None:
+        return float("nan")
+    return volume_ml(labels == label, scan.spacing)
+
+
+def _progress(cases: Sequence[Case]) -> Iterator[Case]:
+    quiet = not sys.stderr.isatty()
+    yield from track(cases, "Evaluating", console=Console(stderr=True), disable=quiet, transient=True)
+
+
+def _report_unmeasured(cases: Sequence[Case]) -> None:
+    unmeasured = sorted({f"{case.name} frame {case.frame}" for case in cases if case.mask is None})
+    if unmeasured:
+        logger.warning("no mask, so predicted but not measured: %s", ", ".join(unmeasured))
+
+
+@contextmanager
+def _staging(out_dir: Path) -> Iterator[Path]:
+    """Lend a folder, and move what was written there into the run folder once the block is done."""
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out_dir) as folder:
+            yield Path(folder)
+            _move(Path(folder), out_dir)
+    except OSError as error:
+        raise DataError(out_dir, expected="a folder that can be written", found=error) from error
+
+
+def _move(stage: Path, out_dir: Path) -> None:
+    """Replace earlier results, metrics last: whoever finds new metrics finds all the rest new."""
+    shutil.rmtree(out_dir / PREDICTIONS, ignore_errors=True)
+    for name in (PREDICTIONS, "values.csv", "biomarkers.csv", "metrics.csv"):
+        os.replace(stage / name, out_dir / name)

@@ -1,0 +1,280 @@
+"""Predicted descriptors against annotated ones, slice by slice, with the bounds that training gave them.
+
+All numbers are listed in pixels of the native slice. The bounds are those of `shapewise.losses`, whose rule
+is written again here because evaluation does not know the losses: a table's own `lower` and `upper` where it
+has them, else the annotated value plus or minus a margin. They are formed in prepared pixels, as in training,
+and mapped back. Priors that tie two classes together (ratios, contact) belong to no class and are not listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch.nn import functional as F
+
+from shapewise.data.frames import Frame, rescale_values, unit_and_origin
+from shapewise.data.targets import table_targets
+from shapewise.descriptors import registry
+
+COLUMNS = (
+    "case",
+    "frame",
+    "slice",
+    "class",
+    "descriptor",
+    "component",
+    "predicted",
+    "annotated",
+    "lower",
+    "upper",
+    "satisfied",
+)
+DESCRIPTORS = ("volume", "centroid", "spread", "length")
+
+Labels = npt.NDArray[np.integer]
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Margins:
+    """How far a prediction may be from its annotation, as the loss was told.
+
+    Attributes:
+        relative: Half-width as a share of the descriptor's scale: the value, the object's spread along the
+            axis, or the product of two spreads.
+        absolute: Descriptor -> half-width in prepared pixels, to the power of its unit; replaces `relative`.
+        raw: The relative margin is the paper's: a share of the value itself, of a centroid too.
+        absent_volume: Largest volume of an absent class, in prepared pixels.
+    """
+
+    relative: float = 0.1
+    absolute: Mapping[str, float] = field(default_factory=dict)
+    raw: bool = False
+    absent_volume: float = 1.0
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What is known of one scan's slices, in native pixels.
+
+    Attributes:
+        numbers: Descriptor -> (D, K, C, 3): value, lower and upper; NaN where there is none.
+        annotated: Which of the D slices anything is known of.
+    """
+
+    numbers: Mapping[str, Numbers]
+    annotated: npt.NDArray[np.bool_]
+
+
+def annotation_from_labels(labels: Labels, classes: Sequence[str], descriptors: Sequence[str]) -> Annotation:
+    """Describe a mask (D, H, W); no bounds of its own, every slice annotated."""
+    described = describe_labels(labels, len(classes), _with_scales(descriptors))
+    numbers = {name: np.stack([v, *[np.full_like(v, np.nan)] * 2], axis=-1) for name, v in described.items()}
+    return Annotation(numbers, np.ones(len(labels), bool))
+
+
+def annotation_from_table(
+    table: pd.DataFrame,
+    key: tuple[str, int],
+    shape: tuple[int, int, int],
+    spacing: tuple[float, float] | None,
+    classes: Sequence[str],
+    descriptors: Sequence[str],
+) -> Annotation | None:
+    """Look one scan up in a descriptor table; None where it has no row about any of the scan's slices.
+
+    Args:
+        table: A table as `read_table` returns it.
+        key: Case and frame.
+        shape: Shape of the native volume, (D, H, W).
+        spacing: In-plane spacing in mm, for rows in mm; None where unknown.
+        classes: Foreground classes in label order.
+        descriptors: Registered names. Their scales are looked up beside them, as far as the table has them.
+
+    Raises:
+        TableError: A slice has some rows but not all, or rows in mm whose spacing is unknown.
+    """
+    case, frame = key
+    rows = table[(table["case"] == case) & (table["frame"] == frame) & table["slice"].notna()]
+    if rows.empty:
+        return None
+    known = set(rows["descriptor"])
+    wanted = [name for name in _with_scales(descriptors) if name in known or name in descriptors]
+    samples = [(case, frame, index) for index in range(shape[0])]
+    identity = Frame((1.0, 1.0), (0.0, 0.0), shape[1:])
+    targets = table_targets(
+        rows, samples, classes, wanted, [identity] * len(samples), [spacing] * len(samples)
+    )
+    numbers = {name: values.numpy().astype(float) for name, values in targets.values.items()}
+    return Annotation(numbers, targets.annotated.numpy())
+
+
+def slice_values(
+    predicted: Labels,
+    annotation: Annotation,
+    *,
+    key: tuple[str, int],
+    frame: Frame,
+    classes: Sequence[str],
+    descriptors: Sequence[str] = DESCRIPTORS,
+    margins: Margins | None = None,
+) -> pd.DataFrame:
+    """List the predicted and annotated descriptors of a scan's annotated slices.
+
+    Args:
+        predicted: Predicted labels, (D, H, W), native.
+        annotation: What is known of the same slices.
+        key: Case and frame.
+        frame: Where the prepared pixels lie, whose size absolute margins are in.
+        classes: Foreground classes in label order.
+        descriptors: Registered names.
+        margins: The loss's margins.
+
+    Returns:
+        The columns `COLUMNS`. `predicted` and `annotated` are NaN where an absent class has no such number;
+        `lower` and `upper` where that side is open; `satisfied` is NA where both are. A class that is
+        annotated and not predicted violates every constraint on it.
+
+    Raises:
+        ArgumentError: A descriptor is not registered.
+    """
+    described = describe_labels(predicted, len(classes), descriptors)
+    tables = []
+    for name in descriptors:
+        lower, upper = _bounds(name, annotation.numbers, frame, margins or Margins())
+        columns = {"predicted": described[name], "annotated": annotation.numbers[name][..., 0]}
+        columns |= {"lower": lower, "upper": upper}
+        tables.append(_tidy(columns, annotation.annotated).assign(descriptor=name))
+    rows = pd.concat(tables).sort_values(["slice", "class"], kind="stable", ignore_index=True)
+    rows["class"] = np.asarray(classes, dtype=object)[rows["class"]]
+    rows["satisfied"] = _satisfied(rows)
+    return rows.assign(case=key[0], frame=key[1])[list(COLUMNS)]
+
+
+def describe_labels(labels: Labels, classes: int, descriptors: Sequence[str]) -> dict[str, Numbers]:
+    """Describe every slice of a mask in pixels: name -> (D, classes, C), NaN where a class has no number.
+
+    Examples:
+        >>> describe_labels(np.array([[[0, 1, 1]]]), 2, ["volume", "centroid"])["centroid"].tolist()
+        [[[0.0, 1.5], [nan, nan]]]
+    """
+    parts = [_describe_slice(index, classes, descriptors) for index in labels]
+    return {name: np.stack([part[name] for part in parts]) for name in descriptors}
+
+
+def _describe_slice(labels: Labels, classes: int, descriptors: Sequence[str]) -> dict[str, Numbers]:
+    pixels = torch.from_numpy(labels.astype(np.int64))
+    masks = F.one_hot(pixels, classes + 1).movedim(-1, 0)[None, 1:].double()
+    absent = masks.sum(dim=(2, 3)) == 0
+    found = {}
+    for name in descriptors:
+        values = registry.get(name).function(masks)
+        found[name] = (values if name == "volume" else values.masked_fill(absent[..., None], torch.nan))[
+            0
+        ].numpy()
+    return found
+
+
+def _with_scales(descriptors: Sequence[str]) -> list[str]:
+    """The descriptors, and those that say who is absent and how far an object spreads."""
+    return list(dict.fromkeys(("volume", "spread", *descriptors)))
+
+
+def _bounds(
+    name: str, native: Mapping[str, Numbers], frame: Frame, margins: Margins
+) -> tuple[Numbers, Numbers]:
+    """Bounds (D, K, C) in native pixels, NaN where there is none."""
+    prepared = {key: _to_prepared(key, value, frame) for key, value in native.items()}
+    value, lower, upper = np.moveaxis(prepared[name], -1, 0)
+    half = _half_width(name, prepared, frame, margins)
+    lower, upper = _prefer(lower, value - half), _prefer(upper, value + half)
+    absent = ~_present(prepared)[..., None]
+    allowed = _prefer(prepared[name][..., 2], np.full_like(value, margins.absent_volume))
+    lower = np.where(absent, np.nan, lower)
+    upper = np.where(absent, allowed if name == "volume" else np.nan, upper)
+    unit, origin = unit_and_origin(name, np.asarray(frame.step), np.asarray(frame.offset))
+    return _open_is_nan(lower * unit + origin), _open_is_nan(upper * unit + origin)
+
+
+def _to_prepared(name: str, native: Numbers, frame: Frame) -> Numbers:
+    """Values and bounds (D, K, C, 3) in prepared pixels."""
+    return np.moveaxis(rescale_values(name, np.moveaxis(native, -1, 0), frame), 0, -1)
+
+
+def _open_is_nan(bound: Numbers) -> Numbers:
+    return np.where(np.isfinite(bound), bound, np.nan)
+
+
+def _present(prepared: Mapping[str, Numbers]) -> npt.NDArray[np.bool_]:
+    """Which classes (D, K) the annotation says are there: by their volume, else by having a number at all."""
+    known: npt.NDArray[np.bool_] = np.any(
+        [np.isfinite(numbers[..., 0]).any(-1) for numbers in prepared.values()], axis=0
+    )
+    if "volume" not in prepared:
+        return known
+    volume = prepared["volume"][..., 0, 0]
+    present: npt.NDArray[np.bool_] = np.where(np.isnan(volume), known, volume > 0)
+    return present
+
+
+def _half_width(name: str, prepared: Mapping[str, Numbers], frame: Frame, margins: Margins) -> Numbers:
+    """Half-width of the margin (D, K, C)."""
+    value, descriptor = prepared[name][..., 0], registry.get(name)
+    if name in margins.absolute:
+        return np.full_like(value, margins.absolute[name])
+    if margins.raw and descriptor.scale in ("value", "spread"):
+        return margins.relative * np.abs(value)
+    scale = _scale(descriptor.scale, value, _spread(prepared, frame))
+    power = descriptor.unit_power(2)
+    # Half a pixel keeps an object of one pixel, whose spread is 0, from having no margin at all.
+    return margins.relative * np.maximum(scale, 0.5**power if power else 1e-3)
+
+
+def _scale(kind: registry.Scale, value: Numbers, spread: Numbers) -> Numbers:
+    """What a relative margin is a share of, (D, K, C)."""
+    if kind == "value":
+        return np.abs(value)
+    if kind == "one":
+        return np.ones_like(value)
+    if kind == "spread":
+        return spread
+    return np.stack([spread[..., i] * spread[..., j] for i, j in ((0, 0), (0, 1), (1, 1))], axis=-1)
+
+
+def _spread(prepared: Mapping[str, Numbers], frame: Frame) -> Numbers:
+    """Spread of every object along both axes (D, K, 2), from the best of what is known of it.
+
+    Its spread, or its covariance, or a disc's of its volume, or a tenth of the slice.
+    """
+    first = next(iter(prepared.values()))
+    spread = np.full((*first.shape[:2], 2), min(frame.size) / 10)
+    if "volume" in prepared:
+        spread = _prefer((np.sqrt(prepared["volume"][..., 0] / np.pi) / 2).repeat(2, axis=-1), spread)
+    if "covariance" in prepared:
+        spread = _prefer(np.sqrt(prepared["covariance"][..., [0, 2], 0]), spread)
+    return _prefer(prepared["spread"][..., 0], spread) if "spread" in prepared else spread
+
+
+def _prefer(first: Numbers, second: Numbers) -> Numbers:
+    return np.where(np.isnan(first), second, first)
+
+
+def _tidy(columns: Mapping[str, Numbers], annotated: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """One row a number of arrays (D, K, C), of the annotated slices."""
+    listed = np.broadcast_to(annotated[:, None, None], columns["predicted"].shape)
+    index, label, component = np.nonzero(listed)
+    keys = {"slice": index, "class": label, "component": component}
+    return pd.DataFrame(keys | {name: values[listed] for name, values in columns.items()})
+
+
+def _satisfied(rows: pd.DataFrame) -> pd.Series:
+    """Whether the prediction lies within the bounds, but for rounding; NA where there are none."""
+    lower, upper = rows["lower"].fillna(-np.inf), rows["upper"].fillna(np.inf)
+    slack = 1e-6 * rows["annotated"].abs().fillna(0).clip(lower=1)
+    within = (rows["predicted"] >= lower - slack) & (rows["predicted"] <= upper + slack)
+    return within.astype("boolean").mask(rows["lower"].isna() & rows["upper"].isna())

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK
+
+from shapewise.errors import ArgumentError, DataError
+from shapewise.evaluation.files import mask_name, mask_path, whole_file, write_csv, write_mask
+
+SHAPE = (3, 5, 4)
+TURN = np.radians(30)
+OBLIQUE = (np.cos(TURN), -np.sin(TURN), 0.0, np.sin(TURN), np.cos(TURN), 0.0, 0.0, 0.0, 1.0)
+
+
+@pytest.fixture
+def labels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 4, SHAPE)
+
+
+def oblique_image() -> SimpleITK.Image:
+    voxels = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)
+    image = SimpleITK.GetImageFromArray(voxels)
+    image.SetSpacing((1.25, 1.5, 8.0))
+    image.SetOrigin((-20.5, 31.0, 7.25))
+    image.SetDirection(OBLIQUE)
+    return image
+
+
+def write_series(folder: Path) -> Path:
+    """An oblique DICOM series, one file a slice, as a scanner exports it."""
+    image, folder = oblique_image(), folder / "scan"
+    folder.mkdir()
+    writer = SimpleITK.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    direction = image.GetDirection()
+    orientation = "\\".join(str(direction[i]) for i in (0, 3, 6, 1, 4, 7))
+    for index in range(SHAPE[0]):
+        part = image[:, :, index]
+        tags = {
+            "0008|0060": "MR",
+            "0020|000e": "1.2.826.0.1.3680043.2.1125.1",
+            "0020|000d": "1.2.826.0.1.3680043.2.1125.2",
+            "0020|0037": orientation,
+            "0020|0032": "\\".join(map(str, image.TransformIndexToPhysicalPoint((0, 0, index)))),
+            "0020|0013": str(index + 1),
+            "0018|0050": "8",
+        }
+        for tag, value in tags.items():
+            part.SetMetaData(tag, value)
+        writer.SetFileName(str(folder / f"{index}.dcm"))
+        writer.Execute(part)
+    return folder
+
+
+def write_input(kind: str, folder: Path) -> Path:
+    if kind == "dicom":
+        return write_series(folder)
+    path = folder / f"scan{kind}"
+    SimpleITK.WriteImage(oblique_image(), str(path))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (".nii.gz", "scan.nii.gz"),
+        (".nii", "scan.nii.gz"),
+        (".mhd", "scan.mhd"),
+        (".mha", "scan.mha"),
+        (".nrrd", "scan.nii.gz"),
+        ("dicom", "scan.nii.gz"),
+    ],
+)
+def test_a_mask_lies_on_its_image(kind: str, name: str, labels: np.ndarray, tmp_path: Path) -> None:
+    source = write_input(kind, tmp_path)
+    written = write_mask(labels, source, mask_path(source, tmp_path / "out"))
+    assert written == tmp_path / "out" / name
+    image, mask = oblique_image(), SimpleITK.ReadImage(str(written))
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(mask), labels)
+    assert mask.GetPixelID() == SimpleITK.sitkUInt8
+    np.testing.assert_allclose(mask.GetSpacing(), image.GetSpacing(), rtol=1e-5)
+    np.testing.assert_allclose(mask.GetOrigin(), image.GetOrigin(), atol=1e-4)
+    np.testing.assert_allclose(mask.GetDirection(), image.GetDirection(), atol=1e-5)
+
+
+def test_an_image_in_memory_gives_its_geometry(labels: np.ndarray, tmp_path: Path) -> None:
+    written = write_mask(labels, oblique_image(), tmp_path / "mask.mhd")
+    assert SimpleITK.ReadImage(str(written)).GetOrigin() == pytest.approx(oblique_image().GetOrigin())
+
+
+def test_a_metaimage_survives_a_move_of_its_folder(labels: np.ndarray, tmp_path: Path) -> None:
+    write_mask(labels, oblique_image(), tmp_path / "here" / "mask.mhd")
+    (tmp_path / "here").rename(tmp_path / "there")
+    np.testing.assert_array_equal(
+        SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / "there" / "mask.mhd"))), labels
+    )
+
+
+def test_a_mask_written_again_replaces_the_first(labels: np.ndarray, tmp_path: Path) -> None:
+    for content in (np.zeros(SHAPE, dtype=int), labels):
+        written = write_mask(content, oblique_image(), tmp_path / "mask.nii.gz")
+    np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(written))), labels)
+    assert [path.name for path in tmp_path.iterdir()] == ["mask.nii.gz"]
+
+
+@pytest.mark.parametrize("bad", [np.zeros((3, 4, 5), dtype=int), np.full(SHAPE, 256), np.full(SHAPE, -1)])
+def test_labels_that_do_not_fit_leave_nothing(bad: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="labels"):
+        write_mask(bad, oblique_image(), tmp_path / "mask.nii.gz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_format_that_nobody_writes_is_named(labels: np.ndarray, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"mask\.unknown"):
+        write_mask(labels, oblique_image(), tmp_path / "mask.unknown")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_block_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("old", encoding="utf-8")
+
+    def run_out_of_space() -> None:
+        with whole_file(path) as unfinished:
+            unfinished.write_text("half of the new", encoding="utf-8")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(DataError, match=r"table\.csv.*No space"):
+        run_out_of_space()
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_number_that_does_not_exist_is_an_empty_cell(tmp_path: Path) -> None:
+    write_csv(pd.DataFrame({"case": ["a"], "hd95_mm": [np.nan]}), tmp_path / "sub" / "metrics.csv")
+    assert (tmp_path / "sub" / "metrics.csv").read_text(encoding="utf-8") == "case,hd95_mm\na,\n"
+
+
+def test_a_folder_with_a_dot_names_its_mask(tmp_path: Path) -> None:
+    series = tmp_path / "scan.v2"
+    series.mkdir()
+    assert mask_name(series) == "scan.v2.nii.gz"
