@@ -88,7 +88,7 @@ class Augmentation:
         if not self.blur:
             return augmented
         sigma = self.blur * _uniform((len(images),), generator).abs()
-        return gaussian_blur(augmented, sigma.to(images.device))
+        return gaussian_blur(augmented, sigma.to(images.device), radius=math.ceil(3 * self.blur))
 
     @staticmethod
     def unwarp(logits: Tensor, theta: Tensor | None) -> Tensor:
@@ -100,10 +100,14 @@ class Augmentation:
 
 
 def warp(images: Tensor, theta: Tensor) -> Tensor:
-    """Images (B, C, H, W) read where ``theta`` (B, 2, 3) maps each pixel to; the border repeats."""
+    """Images (B, C, H, W) read where ``theta`` (B, 2, 3) maps each pixel to; the border repeats.
+
+    At least float32, also under autocast, whose half precision would misplace pixels.
+    """
+    dtype = torch.promote_types(images.dtype, torch.float32)
     with torch.autocast(images.device.type, enabled=False):
-        grid = F.affine_grid(theta.float(), list(images.shape), align_corners=False)
-        return F.grid_sample(images.float(), grid, padding_mode="border", align_corners=False)
+        grid = F.affine_grid(theta.to(dtype), list(images.shape), align_corners=False)
+        return F.grid_sample(images.to(dtype), grid, padding_mode="border", align_corners=False)
 
 
 def inverse(theta: Tensor) -> Tensor:
@@ -119,16 +123,22 @@ def inverse(theta: Tensor) -> Tensor:
         return torch.cat([linear, -linear @ theta[:, :, 2:].float()], dim=2)
 
 
-def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Each image (B, C, H, W) blurred by its own standard deviation (B,), in pixels; the border repeats."""
+def gaussian_blur(images: Tensor, sigma: Tensor, *, radius: int) -> Tensor:
+    """Each image (B, C, H, W) blurred by its own standard deviation (B,), in pixels; the border repeats.
+
+    Args:
+        images: The batch.
+        sigma: Standard deviations; 0 leaves an image as it is.
+        radius: Where the Gaussian is cut off, in pixels: 3 times the largest standard deviation, say.
+    """
     batch, channels, height, width = images.shape
-    radius = max(1, math.ceil(3 * float(sigma.max())))
     offsets = torch.arange(-radius, radius + 1, device=images.device)
     kernel = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-3)[:, None]) ** 2)
-    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)[:, None]
+    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0).to(images.dtype)
     padded = F.pad(images.reshape(1, batch * channels, height, width), (radius,) * 4, mode="replicate")
-    rows = F.conv2d(padded, kernel[..., None].to(images.dtype), groups=batch * channels)
-    blurred = F.conv2d(rows, kernel[:, :, None].to(images.dtype), groups=batch * channels)
+    with torch.autocast(images.device.type, enabled=False):
+        rows = F.conv2d(padded, kernel[:, None, :, None], groups=batch * channels)
+        blurred = F.conv2d(rows, kernel[:, None, None, :], groups=batch * channels)
     return blurred.reshape(images.shape)
 
 

@@ -112,10 +112,6 @@ def _fill(
     """Values (N, Kfg, C, 3) and which of them (N, Kfg, C) the table has; ``steps`` are in px, then in mm."""
     unit, origin = unit_and_origin(name, steps[:, :, 0], steps[:, :, 1])
     sample, component = rows["sample"].to_numpy(), rows["component"].to_numpy(int)
-    if (component >= unit.shape[-1]).any():
-        raise TableError(
-            "descriptor table", expected=f"{unit.shape[-1]} components of {name}", found=component.max() + 1
-        )
     in_mm = (rows["unit"] == "mm").to_numpy(int)
     row_unit, row_origin = unit[in_mm, sample, component], origin[in_mm, sample, component]
     if np.isnan(row_unit).any():
