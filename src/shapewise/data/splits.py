@@ -65,5 +65,5 @@ def _proportions(counts: Sequence[int], total: int) -> list[int]:
 
 
 def _check_counts(counts: Sequence[int]) -> None:
-    if len(counts) != len(SPLITS) or any(type(count) is not int or count < 1 for count in counts):
+    if len(counts) != len(SPLITS) or min(counts) < 1:
         raise ArgumentError("counts", expected="three positive whole numbers", found=counts)
