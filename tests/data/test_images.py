@@ -142,6 +142,16 @@ def test_dicom_series(tmp_path):
     assert image.GetSpacing() == pytest.approx((1.5, 2.0, 5.0))
 
 
+def test_dicom_series_with_a_slice_missing(tmp_path):
+    voxels = np.random.default_rng(0).integers(0, 1000, (4, 8, 6)).astype(np.int16)
+    write_series(tmp_path / "series", voxels, "1.2.3")
+    (tmp_path / "series" / "1.2.3_3.dcm").unlink()
+    with pytest.raises(
+        DataError, match="expected a series of slices at equal distances, found .* 5 to 10 mm"
+    ):
+        read_image(tmp_path / "series")
+
+
 def test_several_dicom_series(tmp_path):
     voxels = np.random.default_rng(0).integers(0, 1000, (2, 8, 6)).astype(np.int16)
     write_series(tmp_path / "series", voxels, "1.2.3")

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,7 +37,8 @@ def read_image(path: str | Path) -> SimpleITK.Image:
 
     Raises:
         DataError: the file is missing, truncated or in no known format, not 3-D, holds NaN or infinite
-            values or the same value everywhere; the folder holds no DICOM series or several.
+            values or the same value everywhere; the folder holds no DICOM series, several, or one with slices
+            missing or repeated.
     """
     image = read_voxels(path)
     _check_intensities(Path(path), SimpleITK.GetArrayViewFromImage(image))
@@ -86,9 +87,20 @@ def _read_series(folder: Path) -> SimpleITK.Image:
     series = SimpleITK.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if len(series) != 1:
         raise DataError(folder, expected="a folder with one DICOM series", found=f"{len(series)} series")
+    names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
+    _check_positions(folder, names)
     reader = SimpleITK.ImageSeriesReader()
-    reader.SetFileNames(SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0]))
+    reader.SetFileNames(names)
     return _execute(reader, folder)
+
+
+def _check_positions(folder: Path, names: Sequence[str]) -> None:
+    # ITK takes one slice distance for all: it would close the gap of a missing slice, and stack time frames.
+    positions = np.array([_read_header(Path(name)).GetOrigin() for name in names])
+    distances = np.linalg.norm(np.diff(positions, axis=0), axis=1)
+    if len(distances) and distances.max() > 1.1 * distances.min():
+        found = f"distances from {distances.min():g} to {distances.max():g} mm"
+        raise DataError(folder, expected="a series of slices at equal distances", found=found)
 
 
 def _execute(reader: SimpleITK.ImageFileReader | SimpleITK.ImageSeriesReader, path: Path) -> SimpleITK.Image:
