@@ -1,0 +1,193 @@
+"""What the figures and the report know of a run: the tables in its folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from shapewise.config import Experiment
+from shapewise.data.cases import Case
+from shapewise.errors import RunError
+from shapewise.run_folder import RunFolder
+
+METRICS = ("case", "frame", "class", "dice")
+OPTIONAL = {
+    "cases": ("case", "frame", "image", "mask", "split"),
+    "log": ("epoch",),
+    "values": ("class", "descriptor", "satisfied"),
+    "biomarkers": ("patient", "quantity", "predicted", "reference"),
+}
+"""Tables that a run may lack, and the columns that the figures read from them."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run to compare: how it is called, how it was made, and its tables (None: it has no such file)."""
+
+    folder: Path
+    label: str
+    experiment: Experiment
+    record: dict[str, Any]
+    metrics: pd.DataFrame
+    cases: pd.DataFrame | None
+    log: pd.DataFrame | None
+    values: pd.DataFrame | None
+    biomarkers: pd.DataFrame | None
+
+    @property
+    def classes(self) -> list[str]:
+        """Foreground classes in label order."""
+        return [str(name) for name in pd.unique(self.metrics["class"])]
+
+    @property
+    def scans(self) -> set[tuple[str, int]]:
+        """Case and frame of every volume that was evaluated."""
+        return set(zip(self.metrics["case"], self.metrics["frame"], strict=True))
+
+    @property
+    def seconds(self) -> float | None:
+        """Time spent in training epochs, None where it is not logged."""
+        if self.log is None or "seconds" not in self.log:
+            return None
+        return float(self.log["seconds"].sum())
+
+    def case(self, name: str, frame: int) -> Case | None:
+        """The image and mask of a scan, as `cases.csv` names them; None where it does not."""
+        if self.cases is None:
+            return None
+        rows = self.cases[(self.cases["case"] == name) & (self.cases["frame"] == frame)]
+        if rows.empty:
+            return None
+        row = rows.iloc[0]
+        mask, phase = row["mask"], row.get("phase")
+        return Case(
+            name=name,
+            patient=name,
+            frame=frame,
+            image=Path(row["image"]),
+            mask=Path(mask) if pd.notna(mask) else None,
+            phase=str(phase) if pd.notna(phase) else None,
+        )
+
+    def prediction(self, name: str, frame: int) -> Path:
+        """Where the predicted mask of a scan lies."""
+        return self.folder / "predictions" / f"{name}_frame{frame:02d}.nii.gz"
+
+
+def load_runs(folders: Sequence[Path]) -> list[Run]:
+    """Read the runs to compare, label them, and see that they were evaluated on the same scans.
+
+    Args:
+        folders: Run folders, each trained and evaluated.
+
+    Returns:
+        The runs in the same order. A label is the experiment's name, with the folder's name added where two
+        experiments share one.
+
+    Raises:
+        RunError: There is no run, a folder is no run or lacks metrics.csv or a column, or two runs were
+            evaluated on different scans or classes.
+    """
+    if not folders:
+        raise RunError("compare", expected="at least one run folder", found="none")
+    runs = [load_run(Path(folder)) for folder in folders]
+    labels = distinct([(run.experiment.name, run.folder.resolve().name) for run in runs])
+    runs = [replace(run, label=label) for run, label in zip(runs, labels, strict=True)]
+    for run in runs[1:]:
+        _check_same(runs[0], run)
+    return runs
+
+
+def load_run(folder: Path) -> Run:
+    """Read one run folder; see `load_runs`."""
+    files = RunFolder(folder)
+    record, experiment = files.read_record(), files.read_experiment()
+    metrics = _read(folder / "metrics.csv", METRICS)
+    if metrics is None:
+        raise RunError(
+            folder, expected=f"metrics.csv (run `shapewise evaluate {folder}` first)", found="no such file"
+        )
+    if metrics.empty:
+        raise RunError(folder / "metrics.csv", expected="one row a case, frame and class", found="no rows")
+    tables = {name: _read(folder / f"{name}.csv", columns) for name, columns in OPTIONAL.items()}
+    return Run(folder, experiment.name, experiment, record, metrics, **tables)
+
+
+def reference_run(runs: Sequence[Run]) -> Run | None:
+    """The first run that was supervised with pixels: what the others are measured against."""
+    return next((run for run in runs if run.experiment.supervision.kind == "pixels"), None)
+
+
+def distinct(names: Sequence[tuple[str, str]]) -> list[str]:
+    """Labels from (name, folder) pairs: the name alone where it is enough.
+
+    >>> distinct([("acdc", "a"), ("acdc", "b"), ("mine", "c"), ("mine", "c")])
+    ['acdc (a)', 'acdc (b)', 'mine (c)', 'mine (c, 2)']
+    """
+    shared = Counter(name for name, _ in names)
+    labels = [(name, None if shared[name] == 1 else folder) for name, folder in names]
+    seen: Counter[tuple[str, str | None]] = Counter()
+    result = []
+    for name, folder in labels:
+        seen[name, folder] += 1
+        again = f", {seen[name, folder]}" if seen[name, folder] > 1 else ""
+        result.append(name if folder is None else f"{name} ({folder}{again})")
+    return result
+
+
+def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
+    if not path.exists():
+        return None
+    try:
+        frame = pd.read_csv(path, dtype={"case": str, "patient": str, "class": str, "descriptor": str})
+    except (OSError, ValueError) as error:
+        raise RunError(path, expected="a CSV table", found=error) from None
+    if missing := [column for column in columns if column not in frame]:
+        raise RunError(
+            path, expected=f"the columns {', '.join(columns)}", found=f"none named {', '.join(missing)}"
+        )
+    return frame
+
+
+def _check_same(first: Run, other: Run) -> None:
+    if first.classes != other.classes:
+        raise RunError(
+            other.folder,
+            expected=f"the classes of {first.folder}, {', '.join(first.classes)}",
+            found=", ".join(other.classes),
+        )
+    if first.scans != other.scans:
+        lacking, added = sorted(first.scans - other.scans), sorted(other.scans - first.scans)
+        parts = [f"without {_name(lacking)}"] * bool(lacking) + [f"with {_name(added)}"] * bool(added)
+        raise RunError(
+            other.folder,
+            expected=f"the evaluated cases of {first.folder} (the same data and split)",
+            found=f"{len(other.scans)} scans " + " and ".join(parts),
+        )
+    if (scan := _first_other_reference(first, other)) is not None:
+        raise RunError(
+            other.folder,
+            expected=f"the same masks behind it as behind {first.folder}",
+            found=f"another reference volume of {_name([scan])}",
+        )
+
+
+def _name(scans: Sequence[tuple[str, int]], most: int = 5) -> str:
+    names = ", ".join(f"{case} frame {frame}" for case, frame in scans[:most])
+    return names + (f" and {len(scans) - most} more" if len(scans) > most else "")
+
+
+def _first_other_reference(first: Run, other: Run) -> tuple[str, int] | None:
+    """A scan whose annotated volumes differ between two runs: equal case names of different data."""
+    column, key = "volume_ml_reference", ["case", "frame", "class"]
+    if column not in first.metrics or column not in other.metrics:
+        return None
+    pairs = first.metrics.merge(other.metrics, on=key, suffixes=("", "_other"))
+    apart = (pairs[column] - pairs[f"{column}_other"]).abs() > 1e-3 * (1 + pairs[column].abs())
+    found = pairs[apart]
+    return None if found.empty else (str(found.iloc[0]["case"]), int(found.iloc[0]["frame"]))

@@ -1,0 +1,140 @@
+"""Sentences of the report, computed from the data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from shapewise.evaluation.tables import OVERALL
+from shapewise.plots.html import Markup, join, tag
+from shapewise.plots.runs import Run, reference_run
+
+DASH, MINUS, TIMES = (
+    "\N{EN DASH}",
+    "\N{MINUS SIGN}",
+    "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}",
+)
+
+PENALTIES = {
+    "barrier": "log-barrier",
+    "quadratic": "quadratic penalty",
+    "hinge": "hinge penalty",
+    "augmented_lagrangian": "augmented Lagrangian",
+}
+
+
+def headline(runs: Sequence[Run], dice: pd.DataFrame) -> Markup:
+    """What the comparison found, in one or two sentences.
+
+    Args:
+        runs: The runs compared.
+        dice: The summary of their Dice.
+
+    Returns:
+        How much of the pixel-supervised run's Dice each other run keeps; without such a run, or alone, how
+        good the best run is.
+    """
+    means = dice[dice["class"] == OVERALL].set_index("run")["mean"]
+    where = f"On {count(runs[0].metrics['case'].nunique(), evaluated(runs[0]) + ' patient')}, "
+    reference = reference_run(runs)
+    others = [run for run in runs if run is not reference]
+    if reference is None or not others or not means[reference.label] > 0:
+        return join([where, *_best(means), "."])
+    parts: list[str] = []
+    for run in others:
+        ratio = f"{means[run.label] / means[reference.label]:.3f}"
+        parts += ["; " if parts else "", run.label, " keeps ", tag("strong", ratio)]
+        parts += [" of it" if len(parts) > 4 else f" of the mean Dice of {reference.label}"]
+        parts += [f" ({means[run.label]:.3f}"]
+        parts += [" against " + f"{means[reference.label]:.3f})" if run is others[0] else ")"]
+    return join([where, *parts, "."])
+
+
+def title(runs: Sequence[Run]) -> str:
+    """The report's title."""
+    names = [run.label for run in runs]
+    return f"{len(names)} runs compared" if len(names) > 2 else " against ".join(names)
+
+
+def data_line(runs: Sequence[Run]) -> str:
+    """Which data the runs were evaluated on."""
+    first = runs[0]
+    return (
+        f"{count(first.metrics['case'].nunique(), f'{evaluated(first)} patient')}, "
+        f"{count(len(first.scans), 'scan')}, {', '.join(first.classes)}"
+    )
+
+
+def evaluated(run: Run) -> str:
+    """The split whose scans were evaluated: "test", where cases.csv does not say otherwise."""
+    if run.cases is None:
+        return "test"
+    names = run.cases.loc[run.cases["case"].isin(run.metrics["case"]), "split"].dropna().unique()
+    return " and ".join(sorted(map(str, names))) or "test"
+
+
+def learns_from(run: Run) -> str:
+    """What the network was told about each training slice."""
+    supervision = run.experiment.supervision
+    if supervision.kind == "pixels":
+        return "every pixel's label"
+    names = ", ".join(name.replace("_", " ") for name in supervision.descriptors)
+    relations = [f"{r.kind} {r.classes[0]}/{r.classes[1]}" for r in supervision.relations]
+    return ", ".join([f"{names} (±\N{NO-BREAK SPACE}{supervision.margin:.0%})", *relations])
+
+
+def supervised_by(run: Run) -> str:
+    """The loss, in words."""
+    supervision = run.experiment.supervision
+    if supervision.kind == "pixels":
+        return "cross-entropy on pixels"
+    raw = ", raw residuals" if supervision.residuals == "raw" else ""
+    return PENALTIES[supervision.kind] + raw
+
+
+def epochs(run: Run) -> str:
+    """Epochs trained, and planned where those are more."""
+    planned = run.experiment.training.epochs
+    done = planned if run.log is None else len(run.log)
+    return str(done) if done == planned else f"{done} of {planned}"
+
+
+def duration(seconds: float | None) -> str:
+    """A time span to two units.
+
+    >>> duration(4350.0), duration(75.2), duration(8.04), duration(None)
+    ('1 h 12 min', '1 min 15 s', '8 s', 'not logged')
+    """
+    if seconds is None:
+        return "not logged"
+    whole = round(seconds)
+    hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def count(number: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> count(1, "scan"), count(2, "scan")
+    ('1 scan', '2 scans')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def number(value: float, digits: int) -> str:
+    """A number with a true minus sign, a dash where there is none.
+
+    >>> number(-1.25, 1), number(float("nan"), 1)
+    ('−1.2', '–')
+    """
+    return DASH if math.isnan(value) else f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def _best(means: pd.Series[float]) -> list[str]:
+    name = str(means.idxmax())
+    result = [name, " reaches a mean Dice of ", tag("strong", f"{means[name]:.3f}")]
+    return result if len(means) == 1 else [*result, f", the highest of {len(means)} runs"]

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from shapewise.plots.curves import draw_curves
+from shapewise.plots.runs import load_runs
+
+
+def test_a_panel_a_class_and_one_for_the_mean(finished_runs: list[Path]) -> None:
+    drawing = draw_curves(load_runs(finished_runs))
+    assert drawing.figure is not None
+    assert drawing.left_out == ()
+    titles = [axes.get_title(loc="left") for axes in drawing.figure.axes]
+    assert titles == ["mean over classes", "RV", "Myo", "LV"]
+
+
+def test_lines_are_what_the_log_says(finished_runs: list[Path]) -> None:
+    figure = draw_curves(load_runs(finished_runs)).figure
+    assert figure is not None
+    log = pd.read_csv(finished_runs[0] / "log.csv")
+    validation, training = figure.axes[2].lines[:2]
+    np.testing.assert_allclose(validation.get_ydata(), log["val_dice_Myo"])
+    np.testing.assert_allclose(training.get_ydata(), log["train_dice_Myo"])
+    assert (validation.get_linestyle(), training.get_linestyle()) == ("-", "--")
+
+
+def test_training_without_masks_has_no_training_line(finished_runs: list[Path]) -> None:
+    figure = draw_curves(load_runs(finished_runs)[1:]).figure
+    assert figure is not None
+    assert [len(np.asarray(line.get_ydata())) for line in figure.axes[0].lines] == [12, 0]
+
+
+def test_epochs_without_validation_are_skipped(two_runs: list[Path]) -> None:
+    path = two_runs[0] / "log.csv"
+    log = pd.read_csv(path)
+    log.loc[log.index % 2 == 0, "val_dice"] = np.nan
+    log.to_csv(path, index=False)
+    figure = draw_curves(load_runs(two_runs)).figure
+    assert figure is not None
+    assert list(np.asarray(figure.axes[0].lines[0].get_xdata())) == [1, 3, 5, 7, 9, 11]
+
+
+def test_one_class_needs_one_panel(two_runs: list[Path]) -> None:
+    path = two_runs[0] / "metrics.csv"
+    frame = pd.read_csv(path)
+    frame[frame["class"] == "LV"].to_csv(path, index=False)
+    figure = draw_curves(load_runs(two_runs[:1])).figure
+    assert figure is not None
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["LV"]
+
+
+def test_says_which_run_is_left_out(two_runs: list[Path]) -> None:
+    (two_runs[0] / "log.csv").unlink()
+    drawing = draw_curves(load_runs(two_runs))
+    assert drawing.figure is not None
+    assert drawing.left_out == ("acdc pixels has no log.csv",)
+
+
+def test_no_dice_no_figure(two_runs: list[Path]) -> None:
+    path = two_runs[1] / "log.csv"
+    pd.read_csv(path)[["epoch", "seconds"]].to_csv(path, index=False)
+    drawing = draw_curves(load_runs(two_runs[1:]))
+    assert drawing.figure is None
+    assert drawing.left_out == ("acdc barrier logged no Dice (it was trained and selected without masks)",)

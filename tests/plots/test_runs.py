@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from shapewise.errors import RunError
+from shapewise.plots.runs import load_runs, reference_run
+
+
+def edit(path: Path, **columns: object) -> pd.DataFrame:
+    frame = pd.read_csv(path).assign(**columns)
+    frame.to_csv(path, index=False)
+    return frame
+
+
+def test_loads_every_table(finished_runs: list[Path]) -> None:
+    pixels, barrier = load_runs(finished_runs)
+    assert (pixels.label, barrier.label) == ("acdc pixels", "acdc barrier")
+    assert pixels.classes == ["RV", "Myo", "LV"]
+    assert len(pixels.scans) == 8
+    assert pixels.cases is not None
+    assert pixels.values is not None
+    assert pixels.biomarkers is not None
+    assert pixels.seconds == pytest.approx(pd.read_csv(finished_runs[0] / "log.csv")["seconds"].sum())
+
+
+def test_finds_image_mask_and_prediction(finished_runs: list[Path]) -> None:
+    run = load_runs(finished_runs)[0]
+    case = run.case("patient002", 9)
+    assert case is not None
+    assert case.mask is not None
+    assert case.image.exists()
+    assert case.mask.exists()
+    assert run.prediction("patient002", 9).exists()
+    assert case.phase == "ES"
+    assert run.case("patient099", 1) is None
+
+
+def test_reference_is_the_pixel_run_wherever_it_stands(finished_runs: list[Path]) -> None:
+    runs = load_runs(finished_runs[::-1])
+    assert reference_run(runs) is runs[1]
+    assert reference_run(runs[:1]) is None
+
+
+def test_numeric_case_names_keep_their_zeros(two_runs: list[Path]) -> None:
+    path = two_runs[0] / "metrics.csv"
+    edit(path, case=lambda frame: frame["case"].str.removeprefix("patient"))
+    assert load_runs(two_runs[:1])[0].metrics["case"].iloc[0] == "001"
+
+
+def test_optional_tables_may_be_absent(two_runs: list[Path]) -> None:
+    for name in ("cases", "log", "values", "biomarkers"):
+        (two_runs[0] / f"{name}.csv").unlink()
+    run = load_runs(two_runs[:1])[0]
+    assert run.cases is run.log is run.values is run.biomarkers is None
+    assert run.seconds is None
+    assert run.case("patient001", 1) is None
+
+
+def test_equal_names_are_told_apart_by_folder(two_runs: list[Path]) -> None:
+    text = (two_runs[0] / "experiment.yaml").read_text()
+    (two_runs[0] / "experiment.yaml").write_text(text.replace("acdc pixels", "acdc barrier"))
+    assert [run.label for run in load_runs(two_runs)] == ["acdc barrier (pixels)", "acdc barrier (barrier)"]
+
+
+def test_one_run_twice_gets_two_labels(finished_runs: list[Path]) -> None:
+    labels = [run.label for run in load_runs([finished_runs[0]] * 2)]
+    assert labels == ["acdc pixels (pixels)", "acdc pixels (pixels, 2)"]
+
+
+def test_no_run_at_all() -> None:
+    with pytest.raises(RunError, match="at least one run folder"):
+        load_runs([])
+
+
+def test_not_a_run_folder(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"expected a run folder with run\.json"):
+        load_runs([tmp_path])
+
+
+def test_run_of_another_format(two_runs: list[Path]) -> None:
+    (two_runs[0] / "run.json").write_text('{"format": 99, "versions": {"shapewise": "9.0"}}')
+    with pytest.raises(RunError, match=r"found format 99 of shapewise 9\.0"):
+        load_runs(two_runs)
+
+
+def test_run_that_was_not_evaluated_says_what_to_do(two_runs: list[Path]) -> None:
+    (two_runs[1] / "metrics.csv").unlink()
+    with pytest.raises(RunError, match=f"run `shapewise evaluate {two_runs[1]}` first"):
+        load_runs(two_runs)
+
+
+def test_metrics_without_a_row(two_runs: list[Path]) -> None:
+    path = two_runs[0] / "metrics.csv"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    with pytest.raises(RunError, match="expected one row a case, frame and class, found no rows"):
+        load_runs(two_runs)
+
+
+def test_missing_column_is_named(two_runs: list[Path]) -> None:
+    path = two_runs[0] / "metrics.csv"
+    pd.read_csv(path).drop(columns="dice").to_csv(path, index=False)
+    with pytest.raises(RunError, match=r"metrics\.csv: .*found none named dice"):
+        load_runs(two_runs)
+
+
+def test_empty_file_is_no_table(two_runs: list[Path]) -> None:
+    (two_runs[0] / "values.csv").write_text("")
+    with pytest.raises(RunError, match=r"values\.csv: expected a CSV table"):
+        load_runs(two_runs)
+
+
+def test_other_cases_are_named(two_runs: list[Path]) -> None:
+    path = two_runs[1] / "metrics.csv"
+    frame = pd.read_csv(path)
+    moved = frame["case"].replace("patient001", "patient050")
+    frame.assign(case=moved)[frame["frame"] == 1].to_csv(path, index=False)
+    with pytest.raises(RunError, match="without patient001 frame 1, patient001 frame 9") as caught:
+        load_runs(two_runs)
+    assert "with patient050 frame 1" in str(caught.value)
+    assert str(two_runs[0]) in str(caught.value)
+
+
+def test_other_classes_are_named(two_runs: list[Path]) -> None:
+    edit(two_runs[1] / "metrics.csv", **{"class": "Prostate"})
+    with pytest.raises(RunError, match=r"expected the classes of .*RV, Myo, LV, found Prostate"):
+        load_runs(two_runs)
+
+
+def test_equal_case_names_of_other_data(two_runs: list[Path]) -> None:
+    path = two_runs[1] / "metrics.csv"
+    edit(path, volume_ml_reference=lambda frame: frame["volume_ml_reference"] * 2)
+    with pytest.raises(RunError, match="another reference volume of patient001 frame 1"):
+        load_runs(two_runs)
+
+
+def test_unknown_spacing_is_no_difference(two_runs: list[Path]) -> None:
+    for run in two_runs:
+        edit(run / "metrics.csv", volume_ml_reference=None)
+    assert len(load_runs(two_runs)) == 2
