@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -147,7 +149,7 @@ def test_dicom_series_with_a_slice_missing(tmp_path):
     write_series(tmp_path / "series", voxels, "1.2.3")
     (tmp_path / "series" / "1.2.3_3.dcm").unlink()
     with pytest.raises(
-        DataError, match="expected a series of slices at equal distances, found .* 5 to 10 mm"
+        DataError, match=r"expected a series of slices at equal distances, found .* 5 to 10 mm"
     ):
         read_image(tmp_path / "series")
 
@@ -164,3 +166,12 @@ def test_folder_without_dicom(tmp_path, capfd):
     with pytest.raises(DataError, match="expected a folder with one DICOM series, found 0 series"):
         read_image(tmp_path)
     assert capfd.readouterr().err == ""
+
+
+def test_standard_error_survives_threads(tmp_path, write_image, texture, capfd):
+    paths = [write_image(tmp_path / f"{index}.nii.gz", texture) for index in range(24)]
+    with ThreadPoolExecutor(4) as pool:
+        images = list(pool.map(read_image, paths))
+    os.write(2, b"still there")
+    assert capfd.readouterr().err == "still there"
+    assert all(image.GetSize() == (6, 8, 3) for image in images)

@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import SimpleITK
@@ -24,6 +25,9 @@ NIFTI_FLOATS = {"16": "f4", "64": "f8"}
 
 NIFTI_HEADER_SIZES = (348, 540)
 """What a file of version 1 or 2 begins with; another number has its bytes in the other order."""
+
+
+_stderr_lock = Lock()
 
 
 def read_image(path: str | Path) -> SimpleITK.Image:
@@ -153,12 +157,13 @@ def _check_intensities(path: Path, voxels: np.ndarray) -> None:
 @contextmanager
 def _native_stderr_silenced() -> Iterator[None]:
     # ITK's C++ readers print their own complaints past `sys.stderr`; the error raised here says it once.
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    # The descriptor belongs to the whole process: two threads must not restore it in the wrong order.
+    with _stderr_lock, open(os.devnull, "w") as nowhere:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
