@@ -288,9 +288,10 @@ def _replacing(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(path)
+        try:
+            yield part
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise DataError(path.parent, expected="a cache folder with room to write", found=error) from error
-    finally:
-        part.unlink(missing_ok=True)
