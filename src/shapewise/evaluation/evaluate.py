@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -254,6 +253,7 @@ def _staging(out_dir: Path) -> Iterator[Path]:
 
 def _move(stage: Path, out_dir: Path) -> None:
     """Replace earlier results, metrics last: whoever finds new metrics finds all the rest new."""
-    shutil.rmtree(out_dir / PREDICTIONS, ignore_errors=True)
+    if (out_dir / PREDICTIONS).exists():
+        os.replace(out_dir / PREDICTIONS, stage / "earlier")
     for name in (PREDICTIONS, "values.csv", "biomarkers.csv", "metrics.csv"):
         os.replace(stage / name, out_dir / name)
