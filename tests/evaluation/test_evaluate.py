@@ -126,14 +126,15 @@ def test_published_biomarkers_win(study: Study, tmp_path: Path) -> None:
 def test_a_case_without_a_mask_is_predicted_and_said_to_be_unmeasured(
     study: Study, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write_patient(tmp_path / "data", "patient003", masks=False)
+    write_patient(tmp_path / "data", "patient000", masks=False)
     with caplog.at_level(logging.WARNING):
         metrics = evaluate_cases(Threshold(), find_cases(tmp_path / "data"), PREPROCESSING, tmp_path / "run")
     assert set(metrics["case"]) == {"patient001", "patient002"}
-    assert (tmp_path / "run" / "predictions" / "patient003_frame01.nii.gz").is_file()
-    assert "patient003 frame 1, patient003 frame 7" in caplog.text
+    assert metrics["dice"].dtype == np.float64
+    assert (tmp_path / "run" / "predictions" / "patient000_frame01.nii.gz").is_file()
+    assert "patient000 frame 1, patient000 frame 7" in caplog.text
     biomarkers = pd.read_csv(tmp_path / "run" / "biomarkers.csv")
-    unmeasured = biomarkers[biomarkers["patient"] == "patient003"]
+    unmeasured = biomarkers[biomarkers["patient"] == "patient000"]
     assert unmeasured["predicted"].notna().all()
     assert unmeasured["reference"].isna().all()
 

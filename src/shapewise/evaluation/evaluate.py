@@ -114,8 +114,8 @@ def evaluate_cases(
             values.append(rows)
             metrics.append(_metrics(scan, classes, rows))
             volumes.append(_volumes(scan, classes))
-        measured = pd.concat(metrics, ignore_index=True)
-        write_csv(pd.concat(values, ignore_index=True), stage / "values.csv")
+        measured = _join(metrics, METRICS)
+        write_csv(_join(values, numbers.COLUMNS), stage / "values.csv")
         write_csv(hearts.biomarkers(pd.concat(volumes), references), stage / "biomarkers.csv")
         write_csv(measured, stage / "metrics.csv")
     _report_unmeasured(study.cases)
@@ -226,6 +226,12 @@ def _volume(labels: Labels | None, label: int, scan: Scan) -> float:
     if labels is None or scan.spacing is None:
         return float("nan")
     return volume_ml(labels == label, scan.spacing)
+
+
+def _join(parts: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """One table of many; empty parts have no types and would take those of the others away."""
+    filled = [part for part in parts if not part.empty]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(columns))
 
 
 def _progress(cases: Sequence[Case]) -> Iterator[Case]:
