@@ -31,6 +31,7 @@ def test_training_without_masks_has_no_training_line(finished_runs: list[Path]) 
     figure = draw_curves(load_runs(finished_runs)[1:]).figure
     assert figure is not None
     assert [len(np.asarray(line.get_ydata())) for line in figure.axes[0].lines] == [12, 0]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["acdc barrier", "validation"]
 
 
 def test_epochs_without_validation_are_skipped(two_runs: list[Path]) -> None:

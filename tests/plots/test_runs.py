@@ -7,6 +7,7 @@ import pytest
 
 from shapewise.errors import RunError
 from shapewise.plots.runs import load_runs, reference_run
+from shapewise.run_folder import RunFolder
 
 
 def edit(path: Path, **columns: object) -> pd.DataFrame:
@@ -24,6 +25,11 @@ def test_loads_every_table(finished_runs: list[Path]) -> None:
     assert pixels.values is not None
     assert pixels.biomarkers is not None
     assert pixels.seconds == pytest.approx(pd.read_csv(finished_runs[0] / "log.csv")["seconds"].sum())
+
+
+def test_the_record_knows_the_training_time_best(two_runs: list[Path]) -> None:
+    RunFolder(two_runs[0]).update_record(train_seconds=4.5)
+    assert load_runs(two_runs)[0].seconds == 4.5
 
 
 def test_finds_image_mask_and_prediction(finished_runs: list[Path]) -> None:

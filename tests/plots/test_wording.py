@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from shapewise.config import parse_experiment
 from shapewise.plots.results import summarise
 from shapewise.plots.runs import load_runs
-from shapewise.plots.wording import data_line, epochs, headline, learns_from, supervised_by, title
+from shapewise.plots.wording import (
+    data_line,
+    epochs,
+    headline,
+    learns_from,
+    remake,
+    slices,
+    supervised_by,
+    title,
+)
 
 
 def overall(runs: list[Path]) -> dict[str, float]:
@@ -38,6 +49,19 @@ def test_headline_without_a_reference_names_the_best(finished_runs: list[Path]) 
     assert text.endswith("</strong>, the highest of 2 runs.")
 
 
+def test_headline_of_many_runs_names_the_best_and_the_worst(finished_runs: list[Path]) -> None:
+    pixels, barrier = load_runs(finished_runs)
+    dice = {"a": 0.6, "b": 0.8, "c": 0.4, "d": 0.5}
+    others = [
+        replace(barrier, label=name, metrics=barrier.metrics.assign(dice=d)) for name, d in dice.items()
+    ]
+    runs = [replace(pixels, metrics=pixels.metrics.assign(dice=0.8)), *others]
+    assert headline(runs, summarise(runs)[0].summary) == (
+        "On 4 test patients, b keeps <strong>1.000</strong> of the mean Dice of acdc pixels "
+        "(0.800 against 0.800), the most of 4; c keeps <strong>0.500</strong> of it (0.400), the least."
+    )
+
+
 def test_a_reference_that_scored_nothing_is_no_divisor(two_runs: list[Path]) -> None:
     runs = load_runs(two_runs)
     runs[0].metrics["dice"] = 0.0
@@ -54,5 +78,36 @@ def test_what_was_run_in_words(finished_runs: list[Path]) -> None:
     told = learns_from(barrier).replace("\N{NO-BREAK SPACE}", " ")
     assert told == "volume, centroid, spread, length (± 10%)"
     assert epochs(pixels) == "12"
+    assert slices(pixels).replace("\N{NO-BREAK SPACE}", "") == "128\N{MULTIPLICATION SIGN}128"
     assert title([pixels, barrier]) == "acdc pixels against acdc barrier"
     assert data_line([pixels]) == "4 test patients, 8 scans, RV, Myo, LV"
+
+
+def test_every_deviation_from_the_defaults_is_told(finished_runs: list[Path]) -> None:
+    run = load_runs(finished_runs)[1]
+    supervision = {
+        "kind": "barrier",
+        "residuals": "raw",
+        "descriptors": ["volume", "centroid"],
+        "absolute_margins": {"centroid": 20},
+        "relations": [{"kind": "ratio", "classes": ["Myo", "LV"], "lower": 2, "upper": 3}],
+    }
+    preprocessing = {"size": [160, 160], "spacing": 1.5, "crop": [128, 96]}
+    content = {
+        "supervision": supervision,
+        "data": {"preprocessing": preprocessing},
+        "training": {"epochs": 50},
+    }
+    other = replace(run, experiment=parse_experiment(content, where="a test"))
+    space = "\N{NO-BREAK SPACE}"
+    assert learns_from(other) == f"volume, centroid (±{space}10%, centroid ±{space}20), ratio Myo/LV"
+    assert supervised_by(other) == "log-barrier, raw residuals"
+    assert slices(other) == f"128{space}\N{MULTIPLICATION SIGN}{space}96, 1.5 mm"
+    assert epochs(other) == "12 of 50"
+
+
+def test_a_run_tells_how_to_make_it_again(finished_runs: list[Path]) -> None:
+    run = load_runs(finished_runs)[0]
+    study, folder = run.record["data_root"], finished_runs[0]
+    expected = f"shapewise train {folder}/experiment.yaml --data {study} --out NEW && shapewise evaluate NEW"
+    assert remake(run) == expected

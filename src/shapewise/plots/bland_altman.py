@@ -41,7 +41,7 @@ def draw_bland_altman(runs: Sequence[Run]) -> Drawing:
     rows = _rows_of_quantities(pd.concat(shown.values()))
     columns = max(len(row) for row in rows)
     scales = _scales(shown)
-    figure = blank_figure(2.5 * columns + 0.2, len(shown) * (2.0 * len(rows) + 0.35))
+    figure = blank_figure(2.45 * columns + 0.2, len(shown) * (2.0 * len(rows) + 0.35))
     blocks = figure.subfigures(len(shown), 1, squeeze=False)[:, 0]
     places = {run.label: index for index, run in enumerate(runs)}
     for block, (label, table) in zip(blocks, shown.items(), strict=True):

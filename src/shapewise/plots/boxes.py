@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from shapewise.plots.runs import Run
 from shapewise.plots.style import (
     INK,
+    PAGE_WIDTH,
     Drawing,
     blank_figure,
     key_to_runs,
@@ -26,7 +27,8 @@ GOLDEN = 0.618034
 def draw_boxes(runs: Sequence[Run]) -> Drawing:
     """Draw patient-wise Dice, a box a run within each class, every patient as a point over its box."""
     classes = runs[0].classes
-    figure = blank_figure(max(5.0, 1.4 + 0.85 * len(runs) * len(classes) + 0.6 * len(classes)), 4.0)
+    width = 1.4 + (0.85 * len(runs) + 0.6) * len(classes)
+    figure = blank_figure(min(PAGE_WIDTH, max(5.0, width)), 4.0)
     axes = figure.add_subplot()
     width = 0.8 / len(runs)
     lowest = 1.0

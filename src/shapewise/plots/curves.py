@@ -21,6 +21,7 @@ from shapewise.plots.style import (
     run_marker,
 )
 
+PARTS = {"val": "validation", "train": "training"}
 LINE_STYLES: dict[str, Literal["-", "--"]] = {"val": "-", "train": "--"}
 
 
@@ -48,7 +49,7 @@ def draw_curves(runs: Sequence[Run]) -> Drawing:
         axes.set_ylabel("Dice", fontsize=9.5)
     for axes in grid[-1]:
         axes.set_xlabel("epoch", fontsize=9.5)
-    extra = [_key("val", "validation"), _key("train", "training")]
+    extra = [_key(part, name) for part, name in PARTS.items() if any(_has(run, part) for run in runs)]
     key_to_runs(figure, [run.label for run in runs], extra)
     return Drawing(figure, left_out)
 
@@ -56,9 +57,13 @@ def draw_curves(runs: Sequence[Run]) -> Drawing:
 def _missing(run: Run) -> str | None:
     if run.log is None:
         return f"{run.label} has no log.csv"
-    if _series(run.log, "val_dice").empty and _series(run.log, "train_dice").empty:
+    if not any(_has(run, part) for part in PARTS):
         return f"{run.label} logged no Dice (it was trained and selected without masks)"
     return None
+
+
+def _has(run: Run, part: str) -> bool:
+    return run.log is not None and not _series(run.log, f"{part}_dice").empty
 
 
 def _series(log: pd.DataFrame, column: str) -> pd.Series[float]:

@@ -69,8 +69,8 @@ PANELS = (
         "of differences fall between the dashed limits of agreement (bias ± 1.96 standard deviations), so "
         "a narrower band is a more trustworthy measurement. Points that climb or fall from left to right "
         "say that the error depends on the size of what is measured. Runs share the upright scale of a "
-        "quantity, unless a run's errors are over three times the best run's. In the table, the mean error "
-        "is that of absolute differences, and r is Pearson's correlation.",
+        "quantity, unless a run's errors are over three times the best run's. In the table, n counts "
+        "patients, the mean error is that of absolute differences, and r is Pearson's correlation.",
         draw_bland_altman,
     ),
     Panel(

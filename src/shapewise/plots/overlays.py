@@ -20,7 +20,10 @@ from shapewise.plots.pictures import (
     middle_slice,
 )
 from shapewise.plots.runs import Run
-from shapewise.plots.style import INK, Drawing, blank_figure, plain, shorten
+from shapewise.plots.style import INK, PAGE_WIDTH, Drawing, blank_figure, fold, plain
+
+ROW_TITLES = 0.9
+"""Room in inches for the names at the left."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +101,14 @@ def _mean_dice(run: Run, case: Case) -> float:
 
 
 def _figure(rows: Sequence[Row], runs: Sequence[Run]) -> Figure:
-    side, columns = 1.95, 2 + len(runs)
-    figure = blank_figure(side * columns + 0.9, side * len(rows) + 0.7, gap=0.02)
+    columns = 2 + len(runs)
+    side = min(1.95, (PAGE_WIDTH - ROW_TITLES) / columns)
+    titles = ["image", "truth", *(fold(run.label, side) for run in runs)]
+    lines = max(title.count("\n") for title in titles)
+    figure = blank_figure(side * columns + ROW_TITLES, side * len(rows) + 0.7 + 0.16 * lines, gap=0.02)
     grid = figure.subplots(len(rows), columns, squeeze=False)
-    for axes, title in zip(grid[0], ["image", "truth", *(run.label for run in runs)], strict=True):
-        axes.set_title(plain(shorten(title, 26)), fontsize=9.5, color=INK, fontweight="bold")
+    for axes, title in zip(grid[0], titles, strict=True):
+        axes.set_title(plain(title), fontsize=9.5, color=INK, fontweight="bold")
     for axes_row, row in zip(grid, rows, strict=True):
         _draw_row(axes_row, row)
     key_to_classes(figure, runs[0].classes)

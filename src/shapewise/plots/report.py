@@ -17,13 +17,14 @@ from shapewise.plots.runs import Run, reference_run
 from shapewise.plots.style import run_colour
 from shapewise.plots.wording import (
     DASH,
-    TIMES,
     data_line,
     duration,
     epochs,
     headline,
     learns_from,
     number,
+    remake,
+    slices,
     supervised_by,
     title,
 )
@@ -75,19 +76,19 @@ def _runs_table(runs: Sequence[Run]) -> Markup:
             supervised_by(run),
             learns_from(run),
             run.experiment.network.name,
-            f"{TIMES}".join(map(str, run.experiment.data.preprocessing.size)),
+            slices(run),
             epochs(run),
             str(run.experiment.training.seed),
             duration(run.seconds),
         ]
         for index, run in enumerate(runs)
     ]
-    return table(head, rows)
+    return table(head, rows, class_="runs")
 
 
 def _named(index: int, run: Run) -> Markup:
     swatch = tag("span", class_="swatch", style=f"background: {run_colour(index)}")
-    return tag("span", swatch, run.label)
+    return tag("span", swatch, run.label, class_="run")
 
 
 def _result_section(runs: Sequence[Run], result: Result) -> Markup:
@@ -133,7 +134,7 @@ def _figure_sections(runs: Sequence[Run], drawn: Sequence[Drawn]) -> list[Markup
 
 
 def _agreement_table(runs: Sequence[Run]) -> Markup:
-    head = ["quantity", "run", "patients", "bias", "limits of agreement", "mean error", "r"]
+    head = ["quantity", "run", "n", "bias", "limits of agreement", "mean error", "r"]
     found = [
         (str(quantity), index, run, {str(key): float(value) for key, value in row.items()})
         for index, run in enumerate(runs)
@@ -173,12 +174,18 @@ def _left_out_section(drawn: Sequence[Drawn]) -> list[Markup]:
 
 def _footer(runs: Sequence[Run], command: str) -> Markup:
     written = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC by shapewise {version('shapewise')}"
-    records = [{"folder": str(run.folder), **flatten(run.record)} for run in runs]
+    records = [
+        {"folder": str(run.folder), "made again by": remake(run), **flatten(run.record)} for run in runs
+    ]
     keys = dict.fromkeys(key for record in records for key in record)
-    rows = [[key, *(str(record.get(key, DASH)) for record in records)] for key in keys]
+    rows = [[key, *(_shown(record.get(key, DASH)) for record in records)] for key in keys]
     return tag(
         "footer",
         tag("h2", "Where this comes from"),
         tag("p", f"Written {written} with ", tag("code", command)),
-        table(["", *(run.label for run in runs)], rows),
+        table(["", *(run.label for run in runs)], rows, class_="words"),
     )
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -51,7 +51,9 @@ class Run:
 
     @property
     def seconds(self) -> float | None:
-        """Time spent in training epochs, None where it is not logged."""
+        """Time spent in training, None where no file says."""
+        if "train_seconds" in self.record:
+            return float(self.record["train_seconds"])
         if self.log is None or "seconds" not in self.log:
             return None
         return float(self.log["seconds"].sum())

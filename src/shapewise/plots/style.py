@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ INK = "#222222"
 MUTED = "#666666"
 GRID = "#e4e4e4"
 DOTS_PER_INCH = 160
+
+PAGE_WIDTH = 10.0
+"""Widest figure in inches: what a report shows without shrinking its lettering."""
 
 RUN_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#aa3377", "#e69f00", "#555555")
 """Okabe and Ito's palette, dark enough for lines on white; runs beyond the sixth begin again."""
@@ -113,13 +117,13 @@ def plain(text: str) -> str:
     return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
 
 
-def shorten(text: str, length: int) -> str:
-    """Cut a name that would run into its neighbour.
+def fold(text: str, inches: float) -> str:
+    """Break a heading into at most four lines of a width.
 
-    >>> shorten("a name that is far too long", 12)
-    'a name that…'
+    >>> fold("acdc barrier in raw units", 1.2).splitlines()
+    ['acdc barrier', 'in raw units']
     """
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+    return textwrap.fill(text, max(8, int(inches * 11)), max_lines=4, placeholder="…")
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 
 import pandas as pd
@@ -16,6 +17,9 @@ DASH, MINUS, TIMES = (
     "\N{MINUS SIGN}",
     "\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}",
 )
+
+MOST_TOLD = 3
+"""Runs that the headline can name one by one."""
 
 PENALTIES = {
     "barrier": "log-barrier",
@@ -42,14 +46,12 @@ def headline(runs: Sequence[Run], dice: pd.DataFrame) -> Markup:
     others = [run for run in runs if run is not reference]
     if reference is None or not others or not means[reference.label] > 0:
         return join([where, *_best(means), "."])
-    parts: list[str] = []
-    for run in others:
-        ratio = f"{means[run.label] / means[reference.label]:.3f}"
-        parts += ["; " if parts else "", run.label, " keeps ", tag("strong", ratio)]
-        parts += [" of it" if len(parts) > 4 else f" of the mean Dice of {reference.label}"]
-        parts += [f" ({means[run.label]:.3f}"]
-        parts += [" against " + f"{means[reference.label]:.3f})" if run is others[0] else ")"]
-    return join([where, *parts, "."])
+    ranked = list(means[[run.label for run in others]].sort_values(ascending=False).index)
+    told = ranked if len(ranked) <= MOST_TOLD else [ranked[0], ranked[-1]]
+    parts = [_kept(means, name, reference.label, first=name == told[0]) for name in told]
+    if len(told) < len(ranked):
+        parts = [join([parts[0], f", the most of {len(ranked)}"]), join([parts[1], ", the least"])]
+    return join([where, Markup("; ".join(parts)), "."])
 
 
 def title(runs: Sequence[Run]) -> str:
@@ -82,7 +84,26 @@ def learns_from(run: Run) -> str:
         return "every pixel's label"
     names = ", ".join(name.replace("_", " ") for name in supervision.descriptors)
     relations = [f"{r.kind} {r.classes[0]}/{r.classes[1]}" for r in supervision.relations]
-    return ", ".join([f"{names} (±\N{NO-BREAK SPACE}{supervision.margin:.0%})", *relations])
+    margins = [f"±\N{NO-BREAK SPACE}{supervision.margin:.0%}"]
+    margins += [
+        f"{name} ±\N{NO-BREAK SPACE}{value:g}" for name, value in supervision.absolute_margins.items()
+    ]
+    return ", ".join([f"{names} ({', '.join(margins)})", *relations])
+
+
+def slices(run: Run) -> str:
+    """The slices that the network saw: their size and, where it is one for all, their spacing."""
+    preprocessing = run.experiment.data.preprocessing
+    size = TIMES.join(map(str, preprocessing.crop or preprocessing.size))
+    return size if preprocessing.spacing is None else f"{size}, {preprocessing.spacing:g} mm"
+
+
+def remake(run: Run) -> str:
+    """The commands that make a run like this one; NEW is a folder to choose."""
+    root = run.record.get("data_root")
+    data = ["--data", str(root)] if root else []
+    train = ["shapewise", "train", str(run.folder / "experiment.yaml"), *data, "--out", "NEW"]
+    return f"{shlex.join(train)} && shapewise evaluate NEW"
 
 
 def supervised_by(run: Run) -> str:
@@ -132,6 +153,14 @@ def number(value: float, digits: int) -> str:
     ('−1.2', '–')
     """
     return DASH if math.isnan(value) else f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def _kept(means: pd.Series[float], name: str, reference: str, *, first: bool) -> Markup:
+    ratio = tag("strong", f"{means[name] / means[reference]:.3f}")
+    if first:
+        against = f" of the mean Dice of {reference} ({means[name]:.3f} against {means[reference]:.3f})"
+        return join([name, " keeps ", ratio, against])
+    return join([name, " keeps ", ratio, f" of it ({means[name]:.3f})"])
 
 
 def _best(means: pd.Series[float]) -> list[str]:
