@@ -6,6 +6,7 @@ from shapewise.descriptors.invariants import hu_moments
 from shapewise.descriptors.moments import central_moments, normalized_moments, raw_moments
 from shapewise.descriptors.registry import Descriptor, get, names, register
 from shapewise.descriptors.relations import contact, difference, ratio
+from shapewise.descriptors.together import describe_together
 
 __all__ = [
     "Descriptor",
@@ -13,6 +14,7 @@ __all__ = [
     "centroid",
     "contact",
     "covariance",
+    "describe_together",
     "difference",
     "elongation",
     "get",

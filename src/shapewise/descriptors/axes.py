@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from shapewise.errors import ArgumentError
-from shapewise.typing import Float, Probs, Spacing
+from shapewise.typing import Probs, Spacing
 
 
 class Axis(NamedTuple):
@@ -17,11 +17,13 @@ class Axis(NamedTuple):
 
     Attributes:
         scaled: coordinates in [-1, 1], shape ``(n,)``.
+        step: distance between pixel centres, 1 or the spacing.
         centre: position of the middle of the axis, in pixels or in the spacing's unit.
         half: half of the distance between the first and the last pixel centre, same unit.
     """
 
     scaled: Tensor
+    step: float
     centre: float
     half: float
 
@@ -55,7 +57,7 @@ def axes(probs: Probs, spacing: Spacing | None) -> list[Axis]:
     """The axes of the grid that the probabilities live on, in array-index order.
 
     >>> axes(torch.zeros(1, 1, 3, 5), (2.0, 1.0))[0]
-    Axis(scaled=tensor([-1.,  0.,  1.]), centre=2.0, half=2.0)
+    Axis(scaled=tensor([-1.,  0.,  1.]), step=2.0, centre=2.0, half=2.0)
     """
     steps = checked_spacing(spacing, probs.ndim - 2)
     return [_axis(size, step, probs) for size, step in zip(probs.shape[2:], steps, strict=True)]
@@ -65,15 +67,4 @@ def _axis(size: int, step: float, like: Tensor) -> Axis:
     centre = (size - 1) / 2
     half = max(centre, 0.5)  # an axis of one pixel has no extent
     scaled = (torch.arange(size, dtype=like.dtype, device=like.device) - centre) / half
-    return Axis(scaled, step * centre, step * half)
-
-
-def marginals(probs: Probs) -> list[Float[Tensor, "batch classes _"]]:
-    """Mass of each class along each axis, summed over the other axes: a list of ``(B, K, n)``.
-
-    >>> [marginal.tolist() for marginal in marginals(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))]
-    [[[[3.0, 7.0]]], [[[4.0, 6.0]]]]
-    """
-    last = probs.sum(dim=tuple(range(2, probs.ndim - 1)))
-    rest = probs.sum(dim=-1)
-    return [rest, last] if rest.ndim == 3 else [*marginals(rest), last]
+    return Axis(scaled, step, step * centre, step * half)

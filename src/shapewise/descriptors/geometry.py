@@ -7,8 +7,9 @@ from itertools import combinations_with_replacement
 
 import torch
 
-from shapewise.descriptors.axes import Axis, axes, marginals, pixel_size
-from shapewise.descriptors.moments import scaled_central, scaled_means
+from shapewise.descriptors.axes import pixel_size
+from shapewise.descriptors.marginals import Marginals
+from shapewise.descriptors.moments import scaled_central
 from shapewise.descriptors.precision import at_least_float32
 from shapewise.descriptors.registry import register
 from shapewise.descriptors.safe import divide, square_root
@@ -18,7 +19,7 @@ DEGENERATE = 1e-5
 """Variances that differ by less than this fraction of their sum have no direction: a disc, a ball."""
 
 
-@register("volume", unit_power=lambda ndim: ndim)
+@register("volume", unit_power=lambda ndim: ndim, from_marginals=Marginals.volume)
 @at_least_float32
 def volume(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     """Area (2-D) or volume (3-D) of each class, V = μ_0 = Σ s.
@@ -42,7 +43,13 @@ def volume(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     return probs.sum(dim=tuple(range(2, probs.ndim))).unsqueeze(-1) * pixel_size(spacing, ndim)
 
 
-@register("centroid", components=lambda ndim: ndim, unit_power=1, scale="spread")
+@register(
+    "centroid",
+    components=lambda ndim: ndim,
+    unit_power=1,
+    scale="spread",
+    from_marginals=Marginals.centroid,
+)
 @at_least_float32
 def centroid(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     """Mean position of each class, C = μ_1 / μ_0, in array-index order.
@@ -64,12 +71,10 @@ def centroid(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     >>> centroid(probs)
     tensor([[[2.0000, 1.5000]]])
     """
-    grid = axes(probs, spacing)
-    means = scaled_means(marginals(probs), grid)
-    return torch.cat([axis.centre + axis.half * mean for axis, mean in zip(grid, means, strict=True)], dim=-1)
+    return Marginals.of(probs, spacing).centroid()
 
 
-@register("spread", components=lambda ndim: ndim, unit_power=1)
+@register("spread", components=lambda ndim: ndim, unit_power=1, from_marginals=Marginals.spread)
 @at_least_float32
 def spread(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     """Standard deviation of the position of each class, D = sqrt(μ̄_2 / μ_0) per axis.
@@ -91,15 +96,7 @@ def spread(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     >>> spread(probs)
     tensor([[[0.0000, 0.5000]]])
     """
-    grid, marginal = axes(probs, spacing), marginals(probs)
-    mass, means = marginal[0].sum(-1, keepdim=True), scaled_means(marginal, grid)
-    return torch.cat(
-        [
-            axis.half * square_root(divide((m * (axis.scaled - mean) ** 2).sum(-1, keepdim=True), mass))
-            for axis, m, mean in zip(grid, marginal, means, strict=True)
-        ],
-        dim=-1,
-    )
+    return Marginals.of(probs, spacing).spread()
 
 
 @register("covariance", components=lambda ndim: ndim * (ndim + 1) // 2, unit_power=2, scale="spread_squared")
@@ -122,7 +119,7 @@ def covariance(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     >>> covariance(torch.eye(3)[None, None])
     tensor([[[0.6667, 0.6667, 0.6667]]])
     """
-    matrix = covariance_matrix(probs, axes(probs, spacing))
+    matrix = covariance_matrix(probs, Marginals.of(probs, spacing))
     rows, columns = zip(*combinations_with_replacement(range(probs.ndim - 2), 2), strict=True)
     return matrix[..., list(rows), list(columns)]
 
@@ -150,7 +147,7 @@ def orientation(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     >>> orientation(torch.eye(3)[None, None]) / torch.pi
     tensor([[[0.2500]]])
     """
-    matrix = covariance_matrix(probs, axes(probs, spacing))
+    matrix = covariance_matrix(probs, Marginals.of(probs, spacing))
     return _angle(matrix) if probs.ndim == 4 else _major_axis(matrix)
 
 
@@ -174,22 +171,22 @@ def elongation(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     >>> elongation(torch.ones(1, 1, 8, 8))
     tensor([[[0.]]])
     """
-    matrix = covariance_matrix(probs, axes(probs, spacing))
+    matrix = covariance_matrix(probs, Marginals.of(probs, spacing))
     variances = torch.linalg.eigvalsh(matrix)
     minor, major = variances[..., :1], variances[..., -1:]
     ratio = divide(minor, major, floor=1e-12)
     return torch.where(major > 1e-12, 1 - square_root(ratio.clamp(max=1)), 0.0)
 
 
-def covariance_matrix(probs: Tensor, grid: Sequence[Axis]) -> Float[Tensor, "batch classes _ _"]:
+def covariance_matrix(probs: Probs, marginals: Marginals) -> Float[Tensor, "batch classes _ _"]:
     """Covariance as a symmetric matrix ``(B, K, ndim, ndim)``; 0 for an absent class.
 
     >>> probs = torch.eye(3)[None, None]
-    >>> covariance_matrix(probs, axes(probs, None)).shape
+    >>> covariance_matrix(probs, Marginals.of(probs, None)).shape
     torch.Size([1, 1, 2, 2])
     """
-    ndim = len(grid)
-    moments = scaled_central(probs, grid, 2)
+    grid, ndim = marginals.grid, probs.ndim - 2
+    moments = scaled_central(probs, marginals, 2)
     mass = _pick(moments, [0] * ndim)
     entries = [
         divide(_pick(moments, _powers_of(i, j, ndim)), mass) * (grid[i].half * grid[j].half)

@@ -12,9 +12,9 @@ from typing import TypeAlias
 
 import torch
 
-from shapewise.descriptors.axes import Axis, axes, marginals, pixel_size
+from shapewise.descriptors.axes import Axis, axes, pixel_size
+from shapewise.descriptors.marginals import Marginals
 from shapewise.descriptors.precision import at_least_float32
-from shapewise.descriptors.safe import divide
 from shapewise.errors import ArgumentError
 from shapewise.typing import Float, Probs, Spacing, Tensor
 
@@ -79,8 +79,9 @@ def central_moments(probs: Probs, order: int, *, spacing: Spacing | None = None)
     >>> central_moments(probs, 2)[0, 0, 0]
     tensor([2.0000, 0.0000, 0.5000])
     """
-    grid = axes(probs, spacing)
-    return scale_powers(scaled_central(probs, grid, order), grid) * pixel_size(spacing, len(grid))
+    marginals = Marginals.of(probs, spacing)
+    central = scale_powers(scaled_central(probs, marginals, order), marginals.grid)
+    return central * pixel_size(spacing, probs.ndim - 2)
 
 
 @at_least_float32
@@ -107,50 +108,40 @@ def normalized_moments(probs: Probs, order: int, *, spacing: Spacing | None = No
     tensor(0.0810)
     """
     ndim = probs.ndim - 2
-    length = pixel_size(spacing, ndim) ** (1 / ndim)
-    grid = [Axis(axis.scaled, axis.centre / length, axis.half / length) for axis in axes(probs, spacing)]
-    central = scale_powers(scaled_central(probs, grid, order), grid)
-    mass = probs.sum(dim=tuple(range(2, probs.ndim))).clamp(min=1)
-    return scale_each_axis(central / _append_axes(mass, ndim), [_falling(mass, ndim, order)] * ndim)
+    marginals = Marginals.of(probs, spacing)
+    side = pixel_size(spacing, ndim) ** (1 / ndim)
+    central = scale_powers(scaled_central(probs, marginals, order), marginals.grid, unit=side)
+    mass = marginals.mass().clamp(min=1)
+    falling = torch.cat([mass ** (-power / ndim) for power in range(order + 1)], dim=-1)
+    return scale_each_axis(central, [falling] * ndim) / mass.reshape(*mass.shape[:2], *[1] * ndim)
 
 
-def scaled_central(probs: Tensor, grid: Sequence[Axis], order: int) -> Tensor:
+def scaled_central(probs: Probs, marginals: Marginals, order: int) -> Moments:
     """Central moments in coordinates scaled to [-1, 1] and in pixels, the room's working form.
 
     >>> probs = torch.ones(1, 1, 3, 3)
-    >>> scaled_central(probs, axes(probs, None), 2)[0, 0, 2, 0]
+    >>> scaled_central(probs, Marginals.of(probs, None), 2)[0, 0, 2, 0]
     tensor(6.)
     """
-    means = scaled_means(marginals(probs), grid)
-    shifted = [axis.scaled - mean for axis, mean in zip(grid, means, strict=True)]
+    means = marginals.scaled_means()
+    shifted = [axis.scaled - mean for axis, mean in zip(marginals.grid, means, strict=True)]
     return _contract(probs, [_powers(coordinate, order) for coordinate in shifted])
 
 
-def scaled_means(marginal: Sequence[Tensor], grid: Sequence[Axis]) -> list[Tensor]:
-    """Centroid along each axis in [-1, 1], each ``(B, K, 1)``; 0, the image's centre, for an absent class.
-
-    >>> probs = torch.eye(3)[None, None, :2]
-    >>> [mean.item() for mean in scaled_means(marginals(probs), axes(probs, None))]
-    [0.0, -0.5]
-    """
-    mass = marginal[0].sum(-1, keepdim=True)
-    return [divide(m @ axis.scaled[:, None], mass) for m, axis in zip(marginal, grid, strict=True)]
-
-
-def scale_powers(moments: Tensor, grid: Sequence[Axis]) -> Tensor:
-    """Bring moments in scaled coordinates to the axes' own units: times half^p for each axis.
+def scale_powers(moments: Moments, grid: Sequence[Axis], *, unit: float = 1.0) -> Moments:
+    """Bring moments in scaled coordinates to the axes' own unit, or another: times half^p for each axis.
 
     >>> probs = torch.ones(1, 1, 5, 1)
-    >>> grid = axes(probs, None)
-    >>> scale_powers(scaled_central(probs, grid, 2), grid)[0, 0, 2, 0]
+    >>> marginals = Marginals.of(probs, None)
+    >>> scale_powers(scaled_central(probs, marginals, 2), marginals.grid)[0, 0, 2, 0]
     tensor(10.)
     """
-    order = moments.shape[-1] - 1
-    factors = [moments.new_tensor([axis.half**power for power in range(order + 1)]) for axis in grid]
+    powers = range(moments.shape[-1])
+    factors = [moments.new_tensor([(axis.half / unit) ** power for power in powers]) for axis in grid]
     return scale_each_axis(moments, factors)
 
 
-def scale_each_axis(moments: Tensor, factors: Sequence[Tensor]) -> Tensor:
+def scale_each_axis(moments: Moments, factors: Sequence[Tensor]) -> Moments:
     """Multiply each of the orders' axes by its own factors, ``(order + 1,)`` or ``(B, K, order + 1)``.
 
     >>> scale_each_axis(torch.ones(1, 1, 2, 2), [torch.tensor([1.0, 2.0]), torch.tensor([1.0, 3.0])])[0, 0]
@@ -158,22 +149,8 @@ def scale_each_axis(moments: Tensor, factors: Sequence[Tensor]) -> Tensor:
             [2., 6.]])
     """
     for factor in reversed(factors):
-        moments = (moments * _append_axes_before_last(factor, moments.ndim)).movedim(-1, 2)
+        moments = (moments * factor.reshape(*factor.shape[:-1], *[1] * (moments.ndim - 3), -1)).movedim(-1, 2)
     return moments
-
-
-def _append_axes_before_last(factor: Tensor, ndim: int) -> Tensor:
-    if factor.ndim == 1:
-        return factor
-    return factor.reshape(*factor.shape[:2], *[1] * (ndim - 3), factor.shape[-1])
-
-
-def _append_axes(values: Tensor, count: int) -> Tensor:
-    return values.reshape(*values.shape, *[1] * count)
-
-
-def _falling(mass: Tensor, ndim: int, order: int) -> Tensor:
-    return torch.stack([mass ** (-power / ndim) for power in range(order + 1)], dim=-1)
 
 
 def _contract(array: Tensor, matrices: Sequence[Tensor]) -> Tensor:

@@ -18,6 +18,7 @@ from shapewise.errors import ArgumentError
 from shapewise.typing import Spacing
 
 Offset: TypeAlias = tuple[int, ...]
+Neighbours: TypeAlias = tuple[tuple[Offset, float], ...]
 Weights: TypeAlias = Literal["potts", "crofton"]
 Side: TypeAlias = tuple[slice | EllipsisType, ...]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -31,7 +32,7 @@ CONNECTIVITY = {2: (4, 8), 3: (6, 18, 26)}
 @_constant
 def weighted_neighbours(
     ndim: int, connectivity: int | None, weights: Weights, spacing: Spacing | None
-) -> tuple[tuple[Offset, float], ...]:
+) -> Neighbours:
     """Half of a pixel's neighbours, one of each opposite pair, with their weights.
 
     Args:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from shapewise.errors import ArgumentError
 
-Function = TypeVar("Function", bound=Callable[..., Tensor])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def at_least_float32(function: Function) -> Function:
@@ -20,7 +20,7 @@ def at_least_float32(function: Function) -> Function:
     Sums over an image overflow float16 at 65504 and lose their last digits in bfloat16 after 256 pixels.
 
     Args:
-        function: takes probabilities ``(B, K, *S)`` first and returns a tensor.
+        function: takes probabilities ``(B, K, *S)`` first.
 
     Returns:
         The same function; it raises ``ArgumentError`` unless it gets a floating tensor ``(B, K, H, W)``
@@ -34,7 +34,7 @@ def at_least_float32(function: Function) -> Function:
     """
 
     @wraps(function)
-    def precise(probs: Tensor, *args: Any, **options: Any) -> Tensor:
+    def precise(probs: Tensor, *args: Any, **options: Any) -> Any:
         _check(probs)
         with torch.autocast(probs.device.type, enabled=False):
             return function(probs.to(torch.promote_types(probs.dtype, torch.float32)), *args, **options)

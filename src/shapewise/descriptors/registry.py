@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from torch import Tensor
 
+from shapewise.descriptors.marginals import Marginals
 from shapewise.errors import ArgumentError
 
 Scale: TypeAlias = Literal["value", "spread", "spread_squared", "one"]
@@ -27,6 +28,7 @@ class Descriptor:
         scale: what a residual is divided by. ``value``: the annotated value's magnitude; ``spread``: the
             annotated object's spread along the component's axis; ``spread_squared``: the product of the
             spreads along the component's two axes; ``one``: nothing.
+        from_marginals: the same values from the marginals alone, where those are enough, or None.
 
     >>> get("centroid").components(3), get("volume").unit_power(2)
     (3, 2)
@@ -37,6 +39,7 @@ class Descriptor:
     components: Callable[[int], int]
     unit_power: Callable[[int], int]
     scale: Scale
+    from_marginals: Callable[[Marginals], Tensor] | None = None
 
 
 _descriptors: dict[str, Descriptor] = {}
@@ -48,6 +51,7 @@ def register(
     components: int | Callable[[int], int] = 1,
     unit_power: int | Callable[[int], int] = 0,
     scale: Scale = "value",
+    from_marginals: Callable[[Marginals], Tensor] | None = None,
 ) -> Callable[[Function], Function]:
     """Make a function known by name; the decorated function itself does not change.
 
@@ -56,6 +60,7 @@ def register(
         components: number of values a class, or a function of the image's dimension.
         unit_power: power of px or mm of a value, or a function of the image's dimension.
         scale: what a residual is divided by, see `Descriptor`.
+        from_marginals: the same values from the marginals alone, which saves time in `describe_together`.
 
     Returns:
         A decorator for functions ``f(probs, *, spacing=None) -> values (B, K, C)``.
@@ -72,7 +77,8 @@ def register(
 
     def decorate(function: Function) -> Function:
         _refuse_second(name, function)
-        _descriptors[name] = Descriptor(name, function, _callable(components), _callable(unit_power), scale)
+        sizes = _callable(components), _callable(unit_power)
+        _descriptors[name] = Descriptor(name, function, *sizes, scale, from_marginals)
         return function
 
     return decorate
