@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from math import inf, prod
 from typing import Literal, TypeAlias
 
 import torch
@@ -12,19 +12,23 @@ from torch import Tensor, nn
 from shapewise.constraints import (
     PENALTIES,
     Bounds,
+    Constraint,
     LossReport,
     Penalty,
     Reduction,
     Relation,
-    absent_bounds,
+    Rule,
+    constrain,
+    contributions,
     object_spread,
     present_classes,
-    relative_scale,
+    reduce,
+    relate,
     residuals,
-    summarise,
-    with_margin,
+    satisfied,
 )
-from shapewise.descriptors import Descriptor, contact, get
+from shapewise.descriptors import Descriptor, contact, describe_together, get
+from shapewise.descriptors.axes import pixel_size
 from shapewise.descriptors.safe import divide
 from shapewise.errors import ArgumentError
 from shapewise.typing import Labels, Logits, Probs, Spacing, Values
@@ -43,6 +47,9 @@ that should not be there is pushed out about as hard as the volume of one that s
 
 HALF_PIXEL = 0.5
 """The smallest size, in pixels, that a residual is divided by: a one-pixel object has spread 0."""
+
+DIMENSIONLESS_FLOOR = 1e-3
+"""The same for descriptors without a unit that are divided by their own value."""
 
 SIZES = ("volume", "spread", "covariance")
 """Descriptors that tell how far an object spreads, whether or not they are constrained."""
@@ -78,8 +85,9 @@ class ShapeConstraintLoss(nn.Module):
         sigmoid: the input is logits; apply a sigmoid.
         residual_scale: ``relative`` or ``raw``.
         absent_volume: the volume that an absent class may have, in px or mm; one pixel if None.
-        spacing: distance between pixel centres along each axis in mm, pixels if None. Mappings share the
-        unit. reduction: over the images: ``mean``, ``sum``, or ``none`` for a loss of shape ``(B,)``.
+        spacing: distance between pixel centres along each axis in mm, pixels if None. Mappings
+            share the unit.
+        reduction: over the images: ``mean``, ``sum``, or ``none`` for a loss of shape ``(B,)``.
 
     Raises:
         ArgumentError: an argument is unknown or out of range.
@@ -97,7 +105,7 @@ class ShapeConstraintLoss(nn.Module):
         self,
         descriptors: Sequence[str] = ("volume", "centroid", "spread", "length"),
         *,
-        penalty: Penalty | str = "log_barrier",
+        penalty: nn.Module | str = "log_barrier",
         margin: float = 0.1,
         absolute_margins: Mapping[str, float] | None = None,
         relations: Sequence[Relation] = (),
@@ -140,93 +148,97 @@ class ShapeConstraintLoss(nn.Module):
         Raises:
             ArgumentError: a shape does not fit, a label is outside the classes, or a descriptor is missing.
         """
-        return self.report(input, target).total
+        z, costs, _ = self._evaluate(input, target)
+        return reduce(z, costs, reduction=self.reduction, average=not self.raw)
 
     def report(self, input: Logits | Probs, target: Target) -> LossReport:
         """Return the loss with what every constraint adds to it and how many hold; see ``forward``.
 
         It is an evaluation of the loss like any other: call it in place of ``forward``, not after it.
         """
-        with torch.autocast(input.device.type, enabled=False):
-            probs = _probabilities(input, softmax=self.softmax, sigmoid=self.sigmoid)
-            found = self._residuals(probs, target)
-            costs = {key: self.penalty(z, key) for key, z in found.items()}
-        return summarise(found, costs, reduction=self.reduction, average=not self.raw)
+        z, costs, sizes = self._evaluate(input, target)
+        total = reduce(z, costs, reduction=self.reduction, average=not self.raw)
+        parts = contributions(z, costs, sizes, reduction=self.reduction, average=not self.raw)
+        return LossReport(total, parts, satisfied(z, sizes))
 
     def start_epoch(self, epoch: int) -> None:
         """Tell the penalty that an epoch begins, counted from 0: t grows, multipliers are updated."""
         self.penalty.start_epoch(epoch)
 
-    def _residuals(self, probs: Tensor, target: Target) -> dict[str, Tensor]:
-        """Describe the prediction once and compare it with its bounds: key -> ``(B, ..., 2)``."""
-        objects = self._objects(probs)
-        annotated = self._annotated(target, probs)
-        known = {name: bounds.center() for name, bounds in annotated.items()}
-        present = present_classes(known)
-        if present is None:
-            present = torch.ones(objects.shape[:2], dtype=torch.bool, device=objects.device)
+    def _evaluate(self, input: Tensor, target: Target) -> tuple[Tensor, Tensor, dict[str, int]]:
+        """Residuals and costs ``(B, N, 2)`` of all constraints, and how many of the N each name has."""
+        with torch.autocast(input.device.type, enabled=False):
+            probs = _probabilities(input, softmax=self.softmax, sigmoid=self.sigmoid)
+            if probs.shape[1] <= self._first:
+                expected = "of two classes or more, unless `include_background` is True"
+                raise ArgumentError("input", expected=expected, found=tuple(input.shape))
+            found = self._constraints(probs, target)
+            # One tensor for all constraints: a penalty of each would cost as much time as their descriptors.
+            value, lower, upper, scale = (
+                torch.cat([part.flatten(1) for part in parts], 1)
+                for parts in zip(*found.values(), strict=True)
+            )
+            z = residuals(value, Bounds(lower, upper, validate=False), scale)
+            sizes = {key: constraint.value[0].numel() for key, constraint in found.items()}
+            return z, self.penalty(z, "+".join(sizes)), sizes
+
+    def _constraints(self, probs: Tensor, target: Target) -> dict[str, Constraint]:
+        """Describe the prediction once, and find what its values are to be compared with."""
+        objects = probs[:, self._first :]
+        values = describe_together(objects, [d.name for d in self.descriptors], spacing=self.spacing)
+        given = self._annotated(target, probs)
+        known = {name: x.center() if isinstance(x, Bounds) else x for name, x in given.items()}
         spread = self._object_spread(known, objects)
-        values = {d.name: d.function(objects, spacing=self.spacing) for d in self.descriptors}
+        present = present_classes(known) if known else objects.new_ones(objects.shape[:2], dtype=torch.bool)
         found = {}
         for d in self.descriptors:
-            found[d.name] = self._compare(d, values[d.name], annotated[d.name], spread, present, objects)
+            rule = self._rule(d, objects)
+            found[d.name] = constrain(values[d.name], given[d.name], rule, spread=spread, present=present)
         for relation in self.relations:
-            found[relation.key] = self._relate(relation, values, present, probs)
+            absent = self._absent(relation, present)
+            found[relation.key] = relate(self._relation_value(relation, values, probs), relation, absent)
         return found
 
-    def _annotated(self, target: Target, probs: Tensor) -> dict[str, Bounds]:
-        """Turn any target into bounds ``(B, K', C)``, whose sides are NaN where the margin is to apply."""
-        names = {d.name: None for d in self.descriptors}
+    def _annotated(self, target: Target, probs: Tensor) -> dict[str, Values | Bounds]:
+        """Turn any target into values or bounds ``(B, K', C)``; sizes come along to set the scale."""
+        names = [d.name for d in self.descriptors]
+        objects = probs[:, self._first :]
         if isinstance(target, Mapping):
-            names |= {name: None for name in SIZES if name in target}
-            return {name: _annotation(name, target, self._objects(probs)) for name in names}
-        names |= {"volume": None} | ({"spread": None} if self._needs_spread else {})
-        mask = self._objects(_one_hot(target, probs))
+            names += [name for name in SIZES if name in target and name not in names]
+            return {name: _annotation(name, target, objects) for name in names}
+        names += [name for name in ("volume", "spread") if name not in names]
         with torch.no_grad():
-            return {name: Bounds.unknown(get(name).function(mask, spacing=self.spacing)) for name in names}
+            mask = _one_hot(target, probs, self._first)
+            return {**describe_together(mask, names, spacing=self.spacing)}
 
-    def _object_spread(self, known: Mapping[str, Tensor], objects: Tensor) -> Tensor | None:
-        if not self._needs_spread:
-            return None
-        ndim = objects.ndim - 2
-        side = min(n * step for n, step in zip(objects.shape[2:], self._steps(ndim), strict=True))
+    def _object_spread(self, known: Mapping[str, Tensor], objects: Tensor) -> Tensor:
+        space = objects.shape[2:]
+        steps = self.spacing or (1.0,) * len(space)
+        side = min(count * step for count, step in zip(space, steps, strict=True))
         sizes = {name: known[name] for name in SIZES if name in known}
-        return object_spread(ndim, **sizes, fallback=objects.new_full((ndim,), side / 10))
+        return object_spread(len(space), **sizes, fallback=objects.new_full((len(space),), side / 10))
 
-    def _compare(
-        self,
-        descriptor: Descriptor,
-        value: Tensor,
-        given: Bounds,
-        spread: Tensor | None,
-        present: Tensor,
-        objects: Tensor,
-    ) -> Tensor:
-        """Complete one descriptor's bounds and measure by how much the prediction breaks them."""
-        kind, there = descriptor.scale, present.unsqueeze(-1)
-        scale = relative_scale(kind, given.center(), spread, self._floor(descriptor, objects.ndim - 2))
-        absolute = self.absolute_margins.get(descriptor.name)
-        bounds = with_margin(given, scale, kind, margin=self.margin, absolute=absolute, raw=self.raw)
-        if descriptor.name == "volume":
-            pixel = prod(self._steps(objects.ndim - 2))
-            allowed = pixel if self.absent_volume is None else self.absent_volume
-            image = objects[0, 0].numel() * pixel
-            bounds = bounds.where(there, absent_bounds(given, allowed))
-            scale = torch.where(there, scale, max(allowed, ABSENT_SHARE * image))
-        else:
-            bounds = bounds.where(there)
-        return residuals(value, bounds, None if self.raw else scale)
+    def _rule(self, descriptor: Descriptor, objects: Tensor) -> Rule:
+        ndim = objects.ndim - 2
+        pixel = pixel_size(self.spacing, ndim)
+        power = descriptor.unit_power(ndim)
+        allowed = pixel if self.absent_volume is None else self.absent_volume
+        return Rule(
+            descriptor.scale,
+            floor=(HALF_PIXEL * pixel ** (1 / ndim)) ** power if power else DIMENSIONLESS_FLOOR,
+            margin=self.margin,
+            absolute=self.absolute_margins.get(descriptor.name),
+            raw=self.raw,
+            absent_upper=allowed if descriptor.name == "volume" else None,
+            absent_scale=max(allowed, ABSENT_SHARE * objects[0, 0].numel() * pixel),
+        )
 
-    def _relate(
-        self, relation: Relation, values: Mapping[str, Tensor], present: Tensor, probs: Tensor
-    ) -> Tensor:
-        """Measure by how much the prediction breaks a relation: ``(B, C, 2)``."""
-        value = self._relation_value(relation, values, probs)
-        bounds = relation.bounds().to(value.device, value.dtype).expand(value.shape)
-        if relation.kind != "contact":
-            there = [present[:, i] for i in self._indices(relation) if i >= 0]
-            bounds = bounds.where(torch.stack(there).all(0).unsqueeze(-1))
-        return residuals(value, bounds, value.new_full((), relation.scale))
+    def _absent(self, relation: Relation, present: Tensor) -> Tensor:
+        """Images ``(B, 1)`` in which one of the two classes is not there to relate to."""
+        if relation.kind == "contact":
+            return torch.zeros_like(present[:, :1])
+        described = [index for index in self._indices(relation) if index >= 0]
+        return ~present[:, described].all(1, keepdim=True)
 
     def _relation_value(self, relation: Relation, values: Mapping[str, Tensor], probs: Tensor) -> Tensor:
         """Relate two classes ``(B, C)``, by the values that are computed already if they are there."""
@@ -237,7 +249,7 @@ class ShapeConstraintLoss(nn.Module):
         if relation.kind == "contact":
             return contact(probs, pair, weights="crofton", spacing=self.spacing)
         if relation.descriptor in values and min(indices) >= 0:
-            first, second = (values[relation.descriptor][:, i] for i in indices)
+            first, second = (values[relation.descriptor][:, index] for index in indices)
         else:
             function = get(relation.descriptor).function
             first, second = function(probs[:, list(pair)], spacing=self.spacing).unbind(1)
@@ -245,31 +257,20 @@ class ShapeConstraintLoss(nn.Module):
 
     def _indices(self, relation: Relation) -> list[int]:
         """The pair among the described classes: -1 for a background that is not."""
-        return [index if self.include_background else index - 1 for index in relation.pair]
-
-    def _objects(self, probs: Tensor) -> Tensor:
-        return probs if self.include_background else probs[:, 1:]
-
-    def _steps(self, ndim: int) -> Spacing:
-        return self.spacing or (1.0,) * ndim
-
-    def _floor(self, descriptor: Descriptor, ndim: int) -> float:
-        """Half a pixel to the descriptor's power; a thousandth where it has no unit."""
-        power = descriptor.unit_power(ndim)
-        return float((HALF_PIXEL * prod(self._steps(ndim)) ** (1 / ndim)) ** power) if power else 1e-3
+        return [index - self._first for index in relation.pair]
 
     @property
-    def _needs_spread(self) -> bool:
-        return any(d.scale in ("spread", "spread_squared") for d in self.descriptors)
+    def _first(self) -> int:
+        return 0 if self.include_background else 1
 
 
-def _penalty(penalty: Penalty | str) -> Penalty:
+def _penalty(penalty: nn.Module | str) -> Penalty:
     if isinstance(penalty, Penalty):
         return penalty
-    if not isinstance(penalty, str) or penalty not in PENALTIES:
-        expected = f"a `Penalty` or one of {', '.join(PENALTIES)}"
-        raise ArgumentError("penalty", expected=expected, found=penalty)
-    return PENALTIES[penalty]()
+    if isinstance(penalty, str) and penalty in PENALTIES:
+        return PENALTIES[penalty]()
+    expected = f"a `Penalty` or one of {', '.join(PENALTIES)}"
+    raise ArgumentError("penalty", expected=expected, found=repr(penalty))
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -284,7 +285,7 @@ def _check(loss: ShapeConstraintLoss) -> None:
         raise ArgumentError("descriptors", expected="at least one, as there are no relations", found="none")
     margins = {"margin": loss.margin, "absent_volume": loss.absent_volume or 0.0} | loss.absolute_margins
     for name, value in margins.items():
-        if not 0 <= value < inf:
+        if not 0 <= value < math.inf:
             raise ArgumentError(name, expected="a finite number of at least 0", found=value)
     unused = loss.absolute_margins.keys() - {d.name for d in loss.descriptors}
     if unused:
@@ -307,19 +308,21 @@ def _probabilities(input: Tensor, *, softmax: bool, sigmoid: bool) -> Probs:
     return plain.sigmoid() if sigmoid else plain
 
 
-def _one_hot(target: Tensor, probs: Tensor) -> Probs:
-    """Make a one-hot mask of any mask: its shape tells which kind it is."""
+def _one_hot(target: Tensor, probs: Tensor, first: int) -> Probs:
+    """Make a one-hot mask of the classes from the first one on; its shape tells which kind the mask is."""
     plain = target if type(target) is Tensor else target.as_subclass(Tensor)
     if plain.shape == probs.shape:
-        return plain.to(probs.device, probs.dtype)
+        return plain[:, first:].to(probs.device, probs.dtype)
     batch, classes, *space = probs.shape
     if tuple(plain.shape) not in ((batch, *space), (batch, 1, *space)):
         expected = f"of shape {(batch, *space)}, {(batch, 1, *space)} or {tuple(probs.shape)}"
         raise ArgumentError("target", expected=expected, found=tuple(plain.shape))
+    if classes == 1:  # a single channel is the object, which masks call 1
+        first, classes = 1, 2
     labels = plain.reshape(batch, 1, *space).to(probs.device)
     if not torch.compiler.is_compiling():
         _check_labels(labels, classes)
-    index = torch.arange(classes, device=labels.device).reshape(-1, *[1] * len(space))
+    index = torch.arange(first, classes, device=labels.device).reshape(-1, *[1] * len(space))
     return (labels == index).to(probs.dtype)
 
 
@@ -330,16 +333,14 @@ def _check_labels(labels: Tensor, classes: int) -> None:
         raise ArgumentError("target", expected=f"labels from 0 to {classes - 1}", found=found)
 
 
-def _annotation(name: str, target: Mapping[str, Values | Bounds], objects: Tensor) -> Bounds:
+def _annotation(name: str, target: Mapping[str, Values | Bounds], objects: Tensor) -> Values | Bounds:
     """Look up one descriptor in a mapping, on the prediction's device, broadcast to ``(B, K', C)``."""
     if name not in target:
         found = f"only {', '.join(target) or 'nothing'}"
         raise ArgumentError("target", expected=f"a mapping with {name!r} in it", found=found)
     given = target[name]
-    bounds = given if isinstance(given, Bounds) else Bounds.unknown(given)
     shape = (*objects.shape[:2], get(name).components(objects.ndim - 2))
-    if tuple(bounds.lower.shape) != shape and bounds.lower.numel() > 1:
-        raise ArgumentError(
-            f"target[{name!r}]", expected=f"of shape {shape}", found=tuple(bounds.lower.shape)
-        )
-    return bounds.expand(shape).to(objects.device, objects.dtype)
+    found_shape = tuple((given.lower if isinstance(given, Bounds) else given).shape)
+    if found_shape not in (shape, (1, *shape[1:]), (1,)):
+        raise ArgumentError(f"target[{name!r}]", expected=f"of shape {shape}", found=found_shape)
+    return given.to(objects.device, objects.dtype).expand(shape)

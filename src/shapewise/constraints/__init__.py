@@ -5,7 +5,7 @@ breaks them (positive means violated), a penalty turns that into a loss. Nothing
 is.
 """
 
-from shapewise.constraints.annotated import absent_bounds, present_classes, with_margin
+from shapewise.constraints.annotated import Constraint, Rule, constrain, present_classes, relate
 from shapewise.constraints.bounds import Bounds, equal_prior, never_prior, ratio_prior
 from shapewise.constraints.penalties import (
     PENALTIES,
@@ -20,9 +20,9 @@ from shapewise.constraints.penalties import (
     quadratic,
 )
 from shapewise.constraints.relation import Relation
-from shapewise.constraints.report import LossReport, Reduction, summarise
+from shapewise.constraints.report import LossReport, Reduction, contributions, reduce, satisfied
 from shapewise.constraints.residuals import residuals
-from shapewise.constraints.scales import object_spread, relative_scale
+from shapewise.constraints.scales import ScaleKind, object_spread, relative_scale
 from shapewise.constraints.schedules import Constant, Geometric, Schedule
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "AugmentedLagrangian",
     "Bounds",
     "Constant",
+    "Constraint",
     "Geometric",
     "Hinge",
     "LogBarrier",
@@ -38,9 +39,12 @@ __all__ = [
     "Quadratic",
     "Reduction",
     "Relation",
+    "Rule",
+    "ScaleKind",
     "Schedule",
-    "absent_bounds",
     "augmented_lagrangian",
+    "constrain",
+    "contributions",
     "equal_prior",
     "hinge",
     "log_barrier",
@@ -49,8 +53,9 @@ __all__ = [
     "present_classes",
     "quadratic",
     "ratio_prior",
+    "reduce",
+    "relate",
     "relative_scale",
     "residuals",
-    "summarise",
-    "with_margin",
+    "satisfied",
 ]

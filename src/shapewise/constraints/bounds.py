@@ -80,16 +80,6 @@ class Bounds:
         return cls(value - half_width, value + half_width, value, validate=False)
 
     @classmethod
-    def unknown(cls, reference: Tensor) -> Bounds:
-        """Hold values whose interval is still to be :meth:`filled`.
-
-        >>> Bounds.unknown(torch.tensor([100.0])).filled(torch.tensor([5.0])).lower
-        tensor([95.])
-        """
-        nan = torch.full_like(reference, math.nan)
-        return cls(nan, nan, reference, validate=False)
-
-    @classmethod
     def constant(cls, lower: float | None = None, upper: float | None = None) -> Bounds:
         """Make the same interval for every number; a side that is None is inactive.
 
@@ -146,36 +136,23 @@ class Bounds:
             return middle
         return torch.where(self.reference.isnan(), middle, self.reference)
 
-    def filled(self, half_width: Tensor) -> Bounds:
+    def filled(self, half_width: Tensor | float) -> Bounds:
         """Give every side that is NaN, where the reference is known, ``reference ∓ half_width``.
 
         A filled side never passes the given one: the interval then shrinks to that side.
 
         >>> partly = Bounds(torch.tensor([95.0]), torch.tensor([torch.nan]), torch.tensor([100.0]))
-        >>> partly.filled(torch.tensor([10.0])).upper
+        >>> partly.filled(10.0).upper
         tensor([110.])
         """
         if self.reference is None:
             return self
+        known = ~self.reference.isnan()
         lower = torch.fmin(self.reference - half_width, self.upper)
         upper = torch.fmax(self.reference + half_width, self.lower)
         return Bounds(
-            torch.where(self.lower.isnan() & ~self.reference.isnan(), lower, self.lower),
-            torch.where(self.upper.isnan() & ~self.reference.isnan(), upper, self.upper),
-            self.reference,
-            validate=False,
-        )
-
-    def where(self, condition: Tensor, other: Bounds | None = None) -> Bounds:
-        """Keep these bounds where the condition holds; elsewhere take the other ones, or none at all.
-
-        >>> Bounds.constant(0.0, 1.0).where(torch.tensor([False])).active
-        tensor([[False, False]])
-        """
-        lower, upper = (math.nan, math.nan) if other is None else (other.lower, other.upper)
-        return Bounds(
-            torch.where(condition, self.lower, lower),
-            torch.where(condition, self.upper, upper),
+            torch.where(self.lower.isnan() & known, lower, self.lower),
+            torch.where(self.upper.isnan() & known, upper, self.upper),
             self.reference,
             validate=False,
         )

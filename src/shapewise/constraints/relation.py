@@ -48,7 +48,7 @@ class Relation:
             raise ArgumentError("lower", expected="a number where `upper` is None", found=None)
         if not 0 < self.scale < math.inf:
             raise ArgumentError("scale", expected="a positive finite number", found=self.scale)
-        self.bounds()
+        Bounds.constant(self.lower, self.upper)
 
     @property
     def key(self) -> str:
@@ -57,6 +57,10 @@ class Relation:
         what = self.kind if self.kind == "contact" else f"{self.kind}_{self.descriptor}"
         return f"{what}_{first}_{second}"
 
-    def bounds(self) -> Bounds:
-        """Return the same bounds for every image, shape ``(1,)``."""
-        return Bounds.constant(self.lower, self.upper)
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The smallest and the largest allowed value, infinite where open."""
+        return (
+            -math.inf if self.lower is None else self.lower,
+            math.inf if self.upper is None else self.upper,
+        )

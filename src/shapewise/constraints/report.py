@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -28,38 +28,69 @@ class LossReport:
     satisfied: dict[str, Tensor]
 
 
-def summarise(
-    residuals: Mapping[str, Tensor], costs: Mapping[str, Tensor], *, reduction: Reduction, average: bool
-) -> LossReport:
-    """Sum up what the residuals cost.
+def reduce(residuals: Tensor, costs: Tensor, *, reduction: Reduction, average: bool) -> Tensor:
+    """Sum up what the residuals of every image cost.
 
     Args:
-        residuals: constraint -> ``(B, ..., 2)``, positive where violated, ``-inf`` where inactive.
-        costs: constraint -> what each of them costs, same shape.
+        residuals: ``(B, N, 2)``, positive where violated, ``-inf`` where inactive.
+        costs: what each of them costs, same shape.
         reduction: over the images.
         average: over the active bounds of an image; else their sum, as in the paper's model (2).
 
     Returns:
-        The report; all but its total is detached.
+        A scalar, or ``(B,)`` without reduction.
 
-    >>> z = {"volume": torch.tensor([[-0.1, 0.3], [-torch.inf, -torch.inf]])}
-    >>> report = summarise(z, {"volume": z["volume"].relu()}, reduction="none", average=True)
-    >>> report.total, report.satisfied
-    (tensor([0.1500, 0.0000]), {'volume': tensor(0.5000)})
+    >>> z = torch.tensor([[[-0.1, 0.3]], [[-torch.inf, -torch.inf]]])
+    >>> reduce(z, z.relu(), reduction="none", average=True)
+    tensor([0.1500, 0.0000])
     """
-    active = torch.stack([_sum(z != -math.inf) for z in residuals.values()])
-    held = torch.stack([_sum((z <= 0) & (z != -math.inf)) for z in residuals.values()])
-    cost = torch.stack([_sum(cost) for cost in costs.values()])
+    total = costs.flatten(1).sum(1)
     if average:
-        cost = cost / active.sum(0).clamp_min(1)
-    if reduction == "mean":
-        cost = cost / cost.shape[1]
-    added = cost.detach().mean(1) if reduction == "none" else cost.detach().sum(1)
-    fraction = torch.where(active.sum(1) > 0, held.sum(1) / active.sum(1).clamp_min(1), 1.0)
-    total = cost.sum(0) if reduction == "none" else cost.sum()
-    contributions = dict(zip(residuals, added.unbind(), strict=True))
-    return LossReport(total, contributions, dict(zip(residuals, fraction.unbind(), strict=True)))
+        total = total / (residuals != -math.inf).flatten(1).sum(1).clamp_min(1)
+    if reduction == "none":
+        return total
+    return total.mean() if reduction == "mean" else total.sum()
 
 
-def _sum(per_bound: Tensor) -> Tensor:
-    return per_bound.flatten(1).sum(1)
+@torch.no_grad()
+def contributions(
+    residuals: Tensor, costs: Tensor, sizes: Mapping[str, int], *, reduction: Reduction, average: bool
+) -> dict[str, Tensor]:
+    """Say what every constraint adds to the loss, or to its mean if that is not reduced.
+
+    Args:
+        residuals: as in `reduce`.
+        costs: as in `reduce`.
+        sizes: constraint -> how many of the N are its own, in their order.
+        reduction: as in `reduce`.
+        average: as in `reduce`.
+
+    >>> z = torch.tensor([[[-0.1, 0.3], [-torch.inf, 0.1]]])
+    >>> contributions(z, z.relu(), {"volume": 1, "length": 1}, reduction="sum", average=False)
+    {'volume': tensor(0.3000), 'length': tensor(0.1000)}
+    """
+    if average:
+        costs = costs / (residuals != -math.inf).sum((1, 2), keepdim=True).clamp_min(1)
+    parts = costs.sum(0) if reduction == "sum" else costs.mean(0)
+    return {name: part.sum() for name, part in _split(parts, sizes)}
+
+
+@torch.no_grad()
+def satisfied(residuals: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    """Say which fraction of every constraint's active bounds holds: 1 if none is active.
+
+    >>> satisfied(torch.tensor([[[-0.1, 0.3], [-torch.inf, 0.1]]]), {"volume": 1, "length": 1})
+    {'volume': tensor(0.5000), 'length': tensor(0.)}
+    """
+    active = residuals != -math.inf
+    held = ((residuals <= 0) & active).sum((0, 2))
+    counts = zip(_split(held, sizes), _split(active.sum((0, 2)), sizes), strict=True)
+    return {name: _fraction(ok.sum(), count.sum()) for (name, ok), (_, count) in counts}
+
+
+def _split(tensor: Tensor, sizes: Mapping[str, int]) -> Iterator[tuple[str, Tensor]]:
+    return zip(sizes, torch.split_with_sizes(tensor, list(sizes.values())), strict=True)
+
+
+def _fraction(part: Tensor, whole: Tensor) -> Tensor:
+    return torch.where(whole > 0, part / whole.clamp_min(1), 1.0)

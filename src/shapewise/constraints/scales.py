@@ -12,6 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from shapewise.errors import ArgumentError
+
 ScaleKind = Literal["value", "spread", "spread_squared", "one"]
 """The value's own size; the object's spread; a product of two spreads; none."""
 
@@ -52,33 +54,39 @@ def object_spread(
     return known if spread is None else _prefer(spread, known)
 
 
-def relative_scale(kind: ScaleKind, value: Tensor, spread: Tensor | None, floor: float) -> Tensor:
+def relative_scale(kind: ScaleKind, value: Tensor, spread: Tensor, floor: float) -> Tensor:
     """Compute the scale of a residual and of its relative margin.
 
     Args:
         kind: ``value``: ``|value|``; ``spread``: the spread along each component's axis; ``spread_squared``:
             the product of the spreads along a covariance component's two axes; ``one``: 1.
-        value: annotated values, ``(B, K, C)``, NaN where there is none.
-        spread: ``(B, K, ndim)``; needed for ``spread`` and ``spread_squared`` only.
+        value: annotated values ``(B, K, C)``, NaN where there is none.
+        spread: ``(B, K, ndim)``, or ``(ndim,)`` for all objects.
         floor: the smallest scale, which keeps one-pixel objects from dividing by zero.
 
     Returns:
-        Positive and of the shape of ``value``, or one that broadcasts to it; NaN where the value is.
+        Positive, the shape of ``value``; NaN where ``|value|`` is.
 
-    >>> value = torch.tensor([[[-4.0, 0.0]]])
-    >>> relative_scale("value", value, None, floor=0.5)
+    Raises:
+        ArgumentError: ``value`` has not one component for each axis, or each pair of axes.
+
+    >>> value, spread = torch.tensor([[[-4.0, 0.0]]]), torch.tensor([[[10.0, 8.0]]])
+    >>> relative_scale("value", value, spread, floor=0.5)
     tensor([[[4.0000, 0.5000]]])
-    >>> relative_scale("spread", value, torch.tensor([[[10.0, 8.0]]]), floor=0.5)
+    >>> relative_scale("spread", value, spread, floor=0.5)
     tensor([[[10.,  8.]]])
     """
     if kind == "one":
         return torch.ones_like(value)
-    if kind == "value" or spread is None:
+    if kind == "value":
         return value.abs().clamp_min(floor)
-    if kind == "spread":
-        return spread.clamp_min(floor)
-    pairs = _triangle(spread.shape[-1])
-    return torch.stack([spread[..., i] * spread[..., j] for i, j in pairs], dim=-1).clamp_min(floor)
+    if kind == "spread_squared":
+        pairs = _triangle(spread.shape[-1])
+        spread = torch.stack([spread[..., i] * spread[..., j] for i, j in pairs], dim=-1)
+    if spread.shape[-1] != value.shape[-1]:
+        expected = f"of {spread.shape[-1]} components, as its scale is {kind!r}"
+        raise ArgumentError("value", expected=expected, found=tuple(value.shape))
+    return spread.clamp_min(floor).expand_as(value)
 
 
 def _prefer(first: Tensor, second: Tensor) -> Tensor:
