@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from shapewise.config import AugmentationConfig, Experiment, RelationConfig, SupervisionConfig
-from shapewise.constraints import AugmentedLagrangian, Geometric, Hinge, LogBarrier, Quadratic
+from shapewise.constraints import AugmentedLagrangian, Geometric, Hinge, LogBarrier, Penalty, Quadratic
 from shapewise.data.augmentation import Augmentation
 from shapewise.data.cases import Case, Study
 from shapewise.data.describe import describe
@@ -75,7 +75,9 @@ def build_split(experiment: Experiment, study: Study) -> dict[str, list[Case]]:
         counts=(split.train, split.validation, split.test),
         seed=split.seed,
     )
-    return {name: [case for case in study.cases if case.patient in set(ids)] for name, ids in patients.items()}
+    return {
+        name: [case for case in study.cases if case.patient in set(ids)] for name, ids in patients.items()
+    }
 
 
 def build_preprocessing(experiment: Experiment) -> Preprocessing:
@@ -112,7 +114,7 @@ def build_augmentation(settings: AugmentationConfig) -> Augmentation:
     return Augmentation(**settings.model_dump())
 
 
-def build_penalty(supervision: SupervisionConfig) -> nn.Module:
+def build_penalty(supervision: SupervisionConfig) -> Penalty:
     """Build the penalty that the supervision names."""
     t = supervision.t
     match supervision.kind:
@@ -126,7 +128,9 @@ def build_penalty(supervision: SupervisionConfig) -> nn.Module:
             return LogBarrier(Geometric(start=t.start, factor=t.factor, cap=t.cap))
 
 
-def build_loss(supervision: SupervisionConfig, classes: Sequence[str], penalty: nn.Module) -> ShapeConstraintLoss:
+def build_loss(
+    supervision: SupervisionConfig, classes: Sequence[str], penalty: Penalty
+) -> ShapeConstraintLoss:
     """Build the shape constraint loss; raises `ConfigError` for a descriptor or class that does not exist."""
     try:
         for name in supervision.descriptors:
@@ -162,7 +166,9 @@ def build_experiment_network(experiment: Experiment, classes: Sequence[str]) -> 
     return build_network(settings.name, in_channels=1, classes=len(classes) + 1, options=settings.options)
 
 
-def build_fit(experiment: Experiment, study: Study, split: Split, table: pd.DataFrame | None, cache: Path) -> Fit:
+def build_fit(
+    experiment: Experiment, study: Study, split: Split, table: pd.DataFrame | None, cache: Path
+) -> Fit:
     """Build everything that a trainer needs.
 
     Raises:
@@ -232,7 +238,9 @@ def choose_monitor(experiment: Experiment, *, masks: bool, table: bool) -> tuple
     """
     selection = experiment.training.selection
     if selection == "dice" and not masks:
-        raise ConfigError("training.selection", expected="masks for every validation case", found="none for some")
+        raise ConfigError(
+            "training.selection", expected="masks for every validation case", found="none for some"
+        )
     if selection == "violation" and not table:
         raise ConfigError("training.selection", expected="a descriptor table", found="none")
     if selection == "dice" or (selection == "auto" and masks):
@@ -257,9 +265,7 @@ def build_slices(
     if table is None:
         return Slices(prepared.images, masks=labels), prepared.samples
     names = table_descriptors(experiment.supervision)
-    targets = table_targets(
-        table, prepared.samples, study.classes, names, prepared.frames, prepared.spacings
-    )
+    targets = table_targets(table, prepared.samples, study.classes, names, prepared.frames, prepared.spacings)
     indices = targets.annotated.nonzero().flatten().tolist() if annotated_only else None
     slices = Slices(prepared.images, masks=labels, targets=targets.values, indices=indices)
     return slices, prepared.samples

@@ -8,11 +8,11 @@ import warnings
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from shapewise import __version__
 from shapewise.config import Experiment, load_experiment
 from shapewise.data.describe import describe as describe_study
 from shapewise.data.layouts import find_cases
@@ -117,18 +117,15 @@ def evaluate(
     show_metrics(metrics, f"{run}, {split} split")
 
 
-def show_metrics(metrics: object, title: str) -> None:
+def show_metrics(metrics: pd.DataFrame, title: str) -> None:
     """Print the mean of each measure by class."""
-    import pandas as pd
-
-    frame = pd.DataFrame(metrics)
-    if frame.empty:
+    if metrics.empty:
         screen.print("no case has a mask: predictions only")
         return
     columns = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "assd_mm": "ASSD (mm)", "satisfied": "satisfied"}
-    shown = [name for name in columns if frame[name].notna().any()]
+    shown = [name for name in columns if metrics[name].notna().any()]
     table = Table("class", *(columns[name] for name in shown), title=title)
-    means = frame.groupby("class", sort=False)[shown].mean()
+    means = metrics.groupby("class", sort=False)[shown].mean()
     means.loc["mean"] = means.mean()
     for name, row in means.iterrows():
         table.add_row(str(name), *(f"{value:.3f}" for value in row))
@@ -178,6 +175,7 @@ def main() -> None:
 
 def quiet_libraries() -> None:
     """Keep what libraries say about themselves off the screen."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torch|monai)\b.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -44,7 +44,7 @@ class DataConfig(Section):
 
     root: str | None = Field(None, description="data folder; `--data` wins over it")
     layout: Literal["auto", "acdc", "promise12", "nnunet"] = "auto"
-    table: str | None = Field(None, description="descriptor table; null describes the masks of the data folder")
+    table: str | None = Field(None, description="descriptor table; null describes the data folder's masks")
     preprocessing: PreprocessingConfig = PreprocessingConfig()
     split: SplitConfig = SplitConfig()
 
@@ -163,9 +163,9 @@ def parse_experiment(content: dict[str, Any], *, where: str) -> Experiment:
 
     >>> parse_experiment({"name": "mine", "supervision": "quadratic"}, where="here").supervision.kind
     'quadratic'
-    >>> parse_experiment({"training": {"epoch": 3}}, where="here")
+    >>> parse_experiment({"epochs": 3}, where="here")
     Traceback (most recent call last):
-    shapewise.errors.ConfigError: here: expected a known key (did you mean `training.epochs`?), found `training.epoch`
+    shapewise.errors.ConfigError: here: expected a known key (did you mean `training.epochs`?), found `epochs`
     """
     try:
         return Experiment.model_validate(content)

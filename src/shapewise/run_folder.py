@@ -67,16 +67,19 @@ class RunFolder:
             RunError: it is missing or broken, or a package with another format wrote it.
         """
         try:
-            record: dict[str, Any] = json.loads(self.record_file.read_text(encoding="utf-8"))
+            record = json.loads(self.record_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunError(self.path, expected="a run folder with run.json", found="none") from None
         except (OSError, ValueError) as error:
             raise RunError(self.record_file, expected="a readable record of the run", found=error) from None
+        if not isinstance(record, dict):
+            raise RunError(self.record_file, expected="a mapping", found=type(record).__name__)
         if record.get("format") != FORMAT:
+            writer = record.get("versions", {}).get("shapewise")
             raise RunError(
                 self.record_file,
                 expected=f"run format {FORMAT}, which shapewise {version('shapewise')} reads",
-                found=f"format {record.get('format')} of shapewise {record.get('versions', {}).get('shapewise')}",
+                found=f"format {record.get('format')} of shapewise {writer}",
             )
         return record
 
@@ -99,7 +102,9 @@ class RunFolder:
         if self.record_file.exists():
             self._check_same(experiment)
         elif self.path.exists() and any(self.path.iterdir()):
-            raise RunError(self.path, expected="an empty or new folder, or a run to resume", found="other files")
+            raise RunError(
+                self.path, expected="an empty or new folder, or a run to resume", found="other files"
+            )
         self.path.mkdir(parents=True, exist_ok=True)
         self.update_record(**entries, versions=versions())
         write_text(self.experiment_file, dump_experiment(experiment))
@@ -125,7 +130,9 @@ def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """
     flat: dict[str, Any] = {}
     for key, value in nested.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {prefix + key: value}
+        flat |= (
+            flatten(value, f"{prefix}{key}.") if isinstance(value, dict) and value else {prefix + key: value}
+        )
     return flat
 
 

@@ -1,4 +1,4 @@
-"""What the commands do, as functions that a notebook can call: train, evaluate and predict with a run folder."""
+"""What the commands do, as functions that a notebook can call: train, evaluate, predict."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from shapewise.build import (
     build_study,
     build_table,
     load_plugins,
-    table_descriptors,
 )
 from shapewise.config import Experiment
 from shapewise.data.cases import Study
@@ -142,7 +141,9 @@ def read_split(run: RunFolder, study: Study, name: str) -> Study:
     cases = [case for case in study.cases if case.patient in patients]
     missing = sorted(patients - {case.patient for case in cases})
     if missing:
-        raise DataError("data folder", expected=f"patient {missing[0]} of the split {name}", found="no such case")
+        raise DataError(
+            "data folder", expected=f"patient {missing[0]} of the split {name}", found="no such case"
+        )
     return Study(cases, study.classes, study.layout)
 
 
@@ -162,20 +163,21 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
     load_plugins(experiment, Path(record["plugin_folder"]))
     root = Path(record["data_root"]) if root is None else root
     study = read_split(run, build_study(experiment, root), split)
-    supervision = experiment.supervision
+    supervision, table = experiment.supervision, experiment.data.table
     return evaluate_cases(
         load_network(run, experiment, study.classes),
         study,
         build_preprocessing(experiment),
         run.path,
         root=root,
-        table=None if experiment.data.table is None else read_table(Path(experiment.data.table), study.classes),
-        descriptors=table_descriptors(supervision),
+        table=None if table is None else read_table(Path(table), study.classes),
+        descriptors=supervision.descriptors,
         margins=Margins(
             relative=supervision.margin,
             absolute=supervision.absolute_margins,
             raw=supervision.residuals == "raw",
         ),
+        device=best_device(),
     )
 
 
@@ -185,7 +187,13 @@ def predict(out: Path, images: Sequence[Path], destination: Path) -> list[Path]:
     experiment, record = run.read_experiment(), run.read_record()
     network = load_network(run, experiment, record["classes"])
     destination.mkdir(parents=True, exist_ok=True)
-    return [predict_file(network, image, build_preprocessing(experiment), destination) for image in images]
+    preprocessing, device = build_preprocessing(experiment), best_device()
+    return [predict_file(network, image, preprocessing, destination, device=device) for image in images]
+
+
+def best_device() -> torch.device:
+    """Choose the accelerator where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def load_network(run: RunFolder, experiment: Experiment, classes: Sequence[str]) -> nn.Module:
@@ -202,7 +210,9 @@ def load_network(run: RunFolder, experiment: Experiment, classes: Sequence[str])
         raise RunError(run.path, expected="a run with a finished epoch", found="no checkpoint") from None
     except (OSError, RuntimeError, KeyError, EOFError) as error:
         raise RunError(path, expected="a whole checkpoint", found=error) from None
-    weights = {key.removeprefix("network."): value for key, value in state.items() if key.startswith("network.")}
+    weights = {
+        key.removeprefix("network."): value for key, value in state.items() if key.startswith("network.")
+    }
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:

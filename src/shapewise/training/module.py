@@ -83,7 +83,9 @@ class SegmentationModule(pl.LightningModule):
         """Seed the epoch, so that a resumed run draws what an uninterrupted one would have drawn."""
         torch.manual_seed(stream_seed(self.seed, self.current_epoch, stream=1 + 2 * self.global_rank))
         self.generator = torch.Generator(device=self.device)
-        self.generator.manual_seed(stream_seed(self.seed, self.current_epoch, stream=2 + 2 * self.global_rank))
+        self.generator.manual_seed(
+            stream_seed(self.seed, self.current_epoch, stream=2 + 2 * self.global_rank)
+        )
         self.supervision.start_epoch(self.current_epoch)
 
     def training_step(self, batch: Mapping[str, Any], batch_index: int) -> Tensor:

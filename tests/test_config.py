@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shapewise.config import (
+    Experiment,
+    dump_experiment,
+    load_experiment,
+    parse_experiment,
+    valid_keys,
+)
+from shapewise.errors import ConfigError
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_experiment_loads(path: Path) -> None:
+    assert load_experiment(path).training.epochs > 0
+
+
+def test_what_is_written_reads_back_the_same(tmp_path: Path) -> None:
+    experiment = load_experiment(EXPERIMENTS / "paper" / "acdc_barrier.yaml")
+    assert load_experiment(write(tmp_path / "copy.yaml", dump_experiment(experiment))) == experiment
+
+
+def test_a_child_inherits_and_overrides_key_by_key(tmp_path: Path) -> None:
+    write(tmp_path / "base.yaml", "training: {epochs: 7, batch_size: 3}\nname: base\n")
+    child = write(tmp_path / "child.yaml", "extends: base.yaml\ntraining: {epochs: 9}\n")
+    training = load_experiment(child).training
+    assert (training.epochs, training.batch_size) == (9, 3)
+
+
+def test_a_circle_of_parents_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.yaml", "extends: b.yaml\n")
+    write(tmp_path / "b.yaml", "extends: a.yaml\n")
+    with pytest.raises(ConfigError, match="circle"):
+        load_experiment(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize("kind", ["pixels", "barrier", "quadratic", "augmented_lagrangian"])
+def test_supervision_is_one_line(kind: str) -> None:
+    assert parse_experiment({"supervision": kind}, where="x").supervision.kind == kind
+
+
+def test_overrides_are_typed_and_dotted(tmp_path: Path) -> None:
+    path = write(tmp_path / "e.yaml", "supervision: barrier\n")
+    overrides = ["training.learning_rate=0.01", "supervision.descriptors=[volume]", "augmentation.flip=true"]
+    experiment = load_experiment(path, overrides)
+    assert experiment.training.learning_rate == 0.01
+    assert experiment.supervision.kind == "barrier"
+    assert experiment.supervision.descriptors == ("volume",)
+    assert experiment.augmentation.flip
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("trainig: {epochs: 3}", "did you mean `training`"),
+        ("training: {epoch: 3}", "did you mean `training.epochs`"),
+        ("epochs: 3", "did you mean `training.epochs`"),
+        ("training: {epochs: 0}", "`training.epochs` to be greater than or equal to 1, found 0"),
+        ("training: {epochs: many}", "`training.epochs`"),
+        ("supervision: barier", "`supervision.kind`"),
+        ("supervision: {descriptors: []}", "at least one descriptor"),
+        ("- 1", "a mapping"),
+        ("a: [", "valid YAML"),
+    ],
+)
+def test_a_bad_file_gets_one_line_with_the_nearest_key(tmp_path: Path, text: str, hint: str) -> None:
+    path = write(tmp_path / "bad.yaml", text)
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(path)
+    assert hint in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("override", ["epochs", "=3", "training.epochs=[", "training.epochs.deep=3"])
+def test_a_bad_override_is_refused(tmp_path: Path, override: str) -> None:
+    path = write(tmp_path / "e.yaml", "name: x\n")
+    with pytest.raises(ConfigError):
+        load_experiment(path, [override])
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: expected a readable experiment file"):
+        load_experiment(tmp_path / "nowhere.yaml")
+
+
+def test_valid_keys_are_dotted_to_the_leaves() -> None:
+    keys = valid_keys(Experiment)
+    assert {"training.epochs", "data.preprocessing.size", "supervision.t.cap"} <= set(keys)

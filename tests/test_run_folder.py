@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shapewise.config import parse_experiment
+from shapewise.errors import RunError
+from shapewise.run_folder import RunFolder, flatten, write_text
+
+EXPERIMENT = parse_experiment({"name": "one"}, where="test")
+
+
+def test_a_run_remembers_its_experiment_and_versions(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.start(EXPERIMENT, data_root="somewhere")
+    record = run.read_record()
+    assert run.read_experiment() == EXPERIMENT
+    assert record["data_root"] == "somewhere"
+    assert record["versions"]["torch"] != "missing"
+
+
+def test_a_resumed_run_keeps_its_record(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.start(EXPERIMENT)
+    run.update_record(train_seconds=3.0)
+    run.start(EXPERIMENT)
+    assert run.read_record()["train_seconds"] == 3.0
+
+
+def test_more_epochs_go_on_with_the_same_run(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.start(EXPERIMENT)
+    run.start(parse_experiment({"name": "one", "training": {"epochs": 300}}, where="test"))
+    assert run.read_experiment().training.epochs == 300
+
+
+def test_another_experiment_is_refused_with_the_key_that_differs(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.start(EXPERIMENT)
+    other = parse_experiment({"name": "one", "training": {"seed": 5}}, where="test")
+    with pytest.raises(RunError, match=r"training\.seed=0, found training\.seed=5"):
+        run.start(other)
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(RunError, match="other files"):
+        RunFolder(tmp_path).start(EXPERIMENT)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_another_format_is_refused(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.start(EXPERIMENT)
+    run.record_file.write_text(json.dumps({"format": 99, "versions": {"shapewise": "7.0"}}))
+    with pytest.raises(RunError, match=r"format 99 of shapewise 7\.0"):
+        run.read_record()
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "3"])
+def test_a_missing_or_broken_record_is_named(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(RunError, match=r"run\.json|a run folder"):
+        RunFolder(tmp_path).read_record()
+
+
+def test_flatten_keeps_empty_mappings() -> None:
+    assert flatten({"a": {}, "b": {"c": {"d": 1}}}) == {"a": {}, "b.c.d": 1}
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    write_text(tmp_path / "f", "old")
+    write_text(tmp_path / "f", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["f"]
+    assert (tmp_path / "f").read_text() == "new"
