@@ -130,6 +130,14 @@ def test_masks_stay_where_they_are_and_get_no_new_labels(name: str) -> None:
     assert np.abs(np.mean(misplaced, axis=0)).max() < 0.12
 
 
+def test_pixels_shared_evenly_neither_shrink_nor_grow_an_object() -> None:
+    mask = np.zeros((64, 64), np.uint8)
+    mask[11:31] = 1  # a stripe, both of whose edges fall in the middle of a prepared pixel
+    halved = Frame.resize((64, 64), (32, 32))
+    for labels in (mask, 1 - mask, mask.T):
+        assert resample_mask(labels, halved).sum() * 4 == labels.sum()
+
+
 @pytest.mark.parametrize("name", FRAMES)
 @pytest.mark.parametrize(
     ("descriptor", "relative", "absolute"),
