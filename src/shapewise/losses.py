@@ -31,11 +31,11 @@ from shapewise.descriptors import Descriptor, contact, describe_together, get
 from shapewise.descriptors.axes import pixel_size
 from shapewise.descriptors.safe import divide
 from shapewise.errors import ArgumentError
-from shapewise.typing import Labels, Logits, Probs, Spacing, Values
+from shapewise.typing import Logits, Probs, Spacing, Values
 
 __all__ = ["LossReport", "Relation", "ShapeConstraintLoss", "Target"]
 
-Target: TypeAlias = Labels | Probs | Mapping[str, Values | Bounds]
+Target: TypeAlias = Tensor | Mapping[str, Tensor | Bounds]
 """A label mask, a one-hot mask, or values or bounds for every descriptor."""
 
 ABSENT_SHARE = 0.02
@@ -333,7 +333,7 @@ def _check_labels(labels: Tensor, classes: int) -> None:
         raise ArgumentError("target", expected=f"labels from 0 to {classes - 1}", found=found)
 
 
-def _annotation(name: str, target: Mapping[str, Values | Bounds], objects: Tensor) -> Values | Bounds:
+def _annotation(name: str, target: Mapping[str, Tensor | Bounds], objects: Tensor) -> Values | Bounds:
     """Look up one descriptor in a mapping, on the prediction's device, broadcast to ``(B, K', C)``."""
     if name not in target:
         found = f"only {', '.join(target) or 'nothing'}"
