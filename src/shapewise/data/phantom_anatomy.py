@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
+Field = NDArray[np.floating[Any]]
 Pair = tuple[float, float]
 """Two numbers: along rows and columns, or the least and the most."""
 
@@ -285,7 +285,8 @@ def _papillaries(heart: Heart, z: Field, endo_radius: Field, along: Field, acros
         np.hypot(along - place * math.cos(angle), across - place * math.sin(angle)) - radius
         for angle in heart.papillary_angles
     ]
-    return np.minimum(*columns)
+    nearest: Field = np.minimum(*columns)
+    return nearest
 
 
 def _turned(y: Field, x: Field, angle: float) -> tuple[Field, Field]:
@@ -297,7 +298,7 @@ def _turned(y: Field, x: Field, angle: float) -> tuple[Field, Field]:
 def ellipse(y: Field, x: Field, centre: Pair, semi_axes: Pair, angle: float = 0.0) -> Field:
     """Nearly the signed distance of an ellipse (y, x), turned by an angle."""
     along, across = _turned(y - centre[0], x - centre[1], angle)
-    scaled = np.hypot(across / semi_axes[0], along / semi_axes[1])
+    scaled: Field = np.hypot(across / semi_axes[0], along / semi_axes[1])
     return (scaled - 1) * min(semi_axes)
 
 

@@ -7,6 +7,7 @@ in-plane blur, and the noise of a magnitude image (Rician).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -128,10 +129,10 @@ def draw_examination(
 
 
 def _texture(rng: np.random.Generator, shape: tuple[int, ...], scale: float) -> Field:
-    field = gaussian_filter(
-        rng.standard_normal(shape, np.float32), (0, scale, scale), mode="wrap", truncate=3
-    )
-    return field / field.std()
+    """Noise of unit variance, smooth in-plane; `scale` is the standard deviation of the blur in pixels."""
+    white = rng.standard_normal(shape, np.float32)
+    field: Field = gaussian_filter(white, (0, scale, scale), mode="wrap", truncate=3)
+    return field / float(field.std())
 
 
 class Grid(NamedTuple):
@@ -165,22 +166,21 @@ def acquire(
     painted = [paint_heart(patient, examination, phase, float(offset), surroundings) for offset in offsets]
     shaded = 0.5 * (painted[0] + painted[1]) * _shading(patient, examination)
     signal = gaussian_filter(shaded, (0, examination.blur, examination.blur), truncate=3)
-    real, imaginary = (_noise(rng, signal.shape) * examination.noise for _ in range(2))
-    return np.hypot(signal + real, imaginary) * examination.gain
-
-
-def _noise(rng: np.random.Generator, shape: tuple[int, ...]) -> Field:
-    """White noise, slightly correlated as scanners interpolate; unit variance."""
-    field = gaussian_filter(rng.standard_normal(shape, np.float32), (0, 0.4, 0.4), truncate=3)
-    return field / field.std()
+    # scanners interpolate: the noise is not quite white
+    real, imaginary = (_texture(rng, signal.shape, 0.4) * examination.noise for _ in range(2))
+    magnitude: Field = np.hypot(signal + real, imaginary)
+    return magnitude * examination.gain
 
 
 def _shading(patient: Patient, examination: Examination) -> Field:
     """The coil lies on the chest, up and left of the heart; the signal decays with the distance from it."""
     points = grid(patient, examination)
-    towards = points.x0 * np.cos(examination.shading_angle) + points.y0 * np.sin(examination.shading_angle)
+    towards = points.x0 * math.cos(examination.shading_angle) + points.y0 * math.sin(
+        examination.shading_angle
+    )
     wobble = 0.06 * examination.textures.coarse[:1]
-    return np.exp(examination.shading * towards / 100 + wobble)
+    shading: Field = np.exp(examination.shading * towards / 100 + wobble)
+    return shading
 
 
 def paint_surroundings(patient: Patient, examination: Examination) -> Field:
