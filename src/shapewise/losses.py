@@ -195,8 +195,8 @@ class ShapeConstraintLoss(nn.Module):
             rule = self._rule(d, objects)
             found[d.name] = constrain(values[d.name], given[d.name], rule, spread=spread, present=present)
         for relation in self.relations:
-            absent = self._absent(relation, present)
-            found[relation.key] = relate(self._relation_value(relation, values, probs), relation, absent)
+            value = self._relation_value(relation, values, probs)
+            found[relation.key] = relate(value, relation, self._absent(relation, present))
         return found
 
     def _annotated(self, target: Target, probs: Tensor) -> dict[str, Values | Bounds]:

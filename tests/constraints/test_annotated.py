@@ -51,7 +51,7 @@ def test_bounds_without_a_reference_are_measured_by_their_middle() -> None:
 
 
 def test_what_is_not_there_keeps_an_upper_bound_or_none() -> None:
-    assert interval([NAN], Rule("value", 0.5), ABSENT)[:2] == [[-INF], [INF]]
+    assert interval([9.0], Rule("value", 0.5), ABSENT)[:2] == [[-INF], [INF]]
     rule = Rule("value", 0.5, absent_upper=1.0, absent_scale=40.0)
     assert interval([0.0], rule, ABSENT) == [[-INF], [1.0], [40.0]]
     unknown = torch.tensor([[[NAN]]])
@@ -59,6 +59,14 @@ def test_what_is_not_there_keeps_an_upper_bound_or_none() -> None:
     assert interval(Bounds(unknown, unknown + INF, torch.zeros(1, 1, 1)), rule, ABSENT)[1] == [1.0]
     given = Bounds(unknown, torch.tensor([[[7.0]]]), torch.zeros(1, 1, 1))
     assert interval(given, rule, ABSENT) == [[-INF], [7.0], [40.0]]
+
+
+def test_what_is_not_known_is_free() -> None:
+    rule = Rule("value", 0.5, absent_upper=1.0)
+    given = torch.tensor([[[NAN]]])
+    for known in (given, Bounds(given, given, given)):
+        found = constrain(torch.zeros(1, 1, 1), known, rule, spread=SPREAD, present=ABSENT)
+        assert not Bounds(found.lower, found.upper).active.any()
 
 
 def test_classes_are_there_if_they_have_a_volume_or_at_least_a_value() -> None:

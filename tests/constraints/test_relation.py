@@ -28,7 +28,6 @@ def test_keys_tell_relations_apart() -> None:
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
-        ({"kind": "quotient", "pair": (1, 2), "upper": 1.0}, "kind"),
         ({"kind": "ratio", "pair": (1, 1), "upper": 1.0}, "pair"),
         ({"kind": "ratio", "pair": (-1, 1), "upper": 1.0}, "pair"),
         ({"kind": "ratio", "pair": (1, 2)}, "lower"),
@@ -39,3 +38,9 @@ def test_keys_tell_relations_apart() -> None:
 def test_refuses_what_relates_nothing(arguments: dict[str, Any], name: str) -> None:
     with pytest.raises(ArgumentError, match=f"`{name}`"):
         Relation(**arguments)
+
+
+def test_refuses_an_unknown_kind() -> None:
+    # A TypeError where the run-time type checker comes first.
+    with pytest.raises((ArgumentError, TypeError), match="quotient"):
+        Relation("quotient", (1, 2), upper=1.0)  # type: ignore[arg-type]

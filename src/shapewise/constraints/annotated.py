@@ -73,7 +73,9 @@ def constrain(
     size = relative_scale(rule.kind, known, spread, rule.floor)
     lower, upper, absent_upper = _sides(given, _half_width(rule, known, size), rule.absent_upper)
     absent = ~present.unsqueeze(-1)
-    lower, upper = lower.masked_fill(absent, -math.inf), torch.where(absent, absent_upper, upper)
+    lower = lower.masked_fill(absent, -math.inf)
+    # What is not known at all, not even as absent, stays free.
+    upper = torch.where(absent & ~known.isnan(), absent_upper, upper)
     scale = torch.ones_like(size) if rule.raw else size.masked_fill(absent, rule.absent_scale)
     return Constraint(value, lower, upper, scale)
 

@@ -1,0 +1,502 @@
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from shapewise.constraints import PENALTIES, AugmentedLagrangian, Bounds, Constant, LogBarrier
+from shapewise.descriptors import contact, describe_together
+from shapewise.errors import ArgumentError
+from shapewise.losses import LossReport, Relation, ShapeConstraintLoss
+
+NAN = math.nan
+EVERYTHING = ("volume", "centroid", "spread", "covariance", "length", "orientation", "elongation")
+HEART = (
+    Relation("ratio", (2, 3), "length", lower=2.0, upper=3.0),
+    Relation("difference", (2, 3), "centroid", lower=-2.0, upper=2.0, scale=5.0),
+    Relation("contact", (1, 3), upper=0.0, scale=20.0),
+)
+
+
+def hearts(batch: int = 2, size: int = 32) -> Tensor:
+    """Label masks (B, H, W) of a ring (2) around a disc (3) beside a box (1), each image another."""
+    row, column = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    masks = []
+    for image in range(batch):
+        radius = ((row - size * 0.4 - image) ** 2 + (column - size * 0.6) ** 2).sqrt()
+        box = (row > size * 0.7) & (row < size * 0.9) & (column > 3 + image) & (column < size * 0.5)
+        masks.append((radius < 9).long() * 2 + (radius < 5).long() + box.long() * (radius >= 9))
+    return torch.stack(masks)
+
+
+def encoded(mask: Tensor, classes: int = 4) -> Tensor:
+    return one_hot(mask, classes).movedim(-1, 1).float()
+
+
+def logits(batch: int = 2, size: int = 32, classes: int = 4, seed: int = 0, **options: Any) -> Tensor:
+    return torch.randn(batch, classes, size, size, generator=torch.Generator().manual_seed(seed), **options)
+
+
+def square(probability: float = 1.0, shift: int = 0, size: int = 10) -> Tensor:
+    """Probabilities (1, 2, 10, 10) of a square of 4 by 4 pixels."""
+    foreground = torch.zeros(1, 1, size, size)
+    foreground[..., 3 + shift : 7 + shift, 3:7] = probability
+    return torch.cat((1 - foreground, foreground), 1)
+
+
+def hinge(*descriptors: str, **options: Any) -> ShapeConstraintLoss:
+    return ShapeConstraintLoss(descriptors, penalty="hinge", **options)
+
+
+class TestWorkedByHand:
+    def test_half_the_volume(self) -> None:
+        # 8 pixels where 14.4 are asked for; two bounds, one of them broken.
+        assert hinge("volume")(square(0.5), square()).item() == pytest.approx((14.4 - 8) / 16 / 2)
+
+    def test_a_centroid_off_by_three_pixels(self) -> None:
+        spread = math.sqrt(1.25)
+        expected = (3 - 0.1 * spread) / spread / 4
+        assert hinge("centroid")(square(shift=3), square()).item() == pytest.approx(expected, rel=1e-5)
+
+    def test_the_papers_units(self) -> None:
+        loss = hinge("volume", "centroid", residual_scale="raw")
+        # The centroid is at 4.5; 10% of that is 0.45.
+        assert loss(square(0.5, shift=3), square()).item() == pytest.approx(6.4 + 3 - 0.45, rel=1e-5)
+
+    def test_an_absolute_margin(self) -> None:
+        loss = hinge("volume", "centroid", residual_scale="raw", absolute_margins={"centroid": 1.0})
+        assert loss(square(0.5, shift=3), square()).item() == pytest.approx(6.4 + 3 - 1.0, rel=1e-5)
+
+    def test_spacing(self) -> None:
+        loss = hinge("volume", "centroid", residual_scale="raw", spacing=(2.0, 3.0))
+        expected = 6 * 6.4 + 2 * (3 - 0.45)
+        assert loss(square(0.5, shift=3), square()).item() == pytest.approx(expected, rel=1e-5)
+
+    def test_a_false_positive(self) -> None:
+        absent = square(0.0)
+        prediction = torch.full((1, 2, 10, 10), 0.1)
+        # 10 pixels, one allowed, measured against 2% of the image; the only constraint that is left.
+        assert hinge("volume", "centroid", "length")(prediction, absent).item() == pytest.approx(9 / 2)
+        assert hinge("volume", absent_volume=4.0)(prediction, absent).item() == pytest.approx(6 / 4)
+        assert hinge("volume", residual_scale="raw")(prediction, absent).item() == pytest.approx(9.0)
+
+    def test_bounds_that_hold_cost_the_barrier_only(self) -> None:
+        loss = ShapeConstraintLoss(["volume"], penalty=LogBarrier(Constant(5.0)))
+        assert loss(square(), square()).item() == pytest.approx(-math.log(0.1) / 5, rel=1e-5)
+
+    @pytest.mark.parametrize(
+        ("relation", "expected"),
+        [
+            (Relation("ratio", (0, 1), upper=5.0), 100 / 12 - 5),
+            (Relation("ratio", (1, 0), lower=0.2, scale=0.1), (0.2 - 0.12) / 0.1),
+            (Relation("difference", (0, 1), lower=90.0, upper=95.0), (90 - 88) / 2),
+            (Relation("difference", (1, 0), "centroid", upper=0.4), (0.1 + 0.6) / 2),
+        ],
+    )
+    @pytest.mark.parametrize("background", [False, True])
+    def test_relations(self, relation: Relation, expected: float, background: bool) -> None:
+        prediction = torch.ones(1, 2, 10, 10)  # volume 100, centroid (4.5, 4.5)
+        prediction[:, 1] = 0
+        prediction[:, 1, 4:7, 4:8] = 1  # volume 12, centroid (5, 5.5)
+        loss = hinge(relations=[relation], include_background=background)
+        assert loss(prediction, {}).item() == pytest.approx(expected, rel=1e-5)
+
+    def test_contact(self) -> None:
+        halves = encoded((torch.arange(8) >= 4).long().expand(1, 8, 8), 2)
+        touching = hinge(relations=[Relation("contact", (0, 1), upper=0.0, scale=4.0)])(halves, {})
+        torch.testing.assert_close(touching, contact(halves, (0, 1), weights="crofton")[0, 0] / 4)
+        assert touching.item() == pytest.approx(8 / 4, rel=0.15)  # the image's border cuts two diagonals off
+        apart = encoded(torch.tensor([1, 1, 0, 0, 2, 2]).expand(1, 6, 6), 3)
+        assert hinge(relations=[Relation("contact", (1, 2), upper=0.0)])(apart, {}).item() == 0.0
+
+
+class TestTargets:
+    def test_masks_of_every_kind_are_one_target(self) -> None:
+        loss = ShapeConstraintLoss(EVERYTHING, softmax=True, relations=HEART)
+        mask = hearts()
+        expected = loss(logits(), mask)
+        for same in (mask[:, None], encoded(mask), mask.byte(), mask.float()[:, None], encoded(mask).long()):
+            assert torch.equal(loss(logits(), same), expected)
+
+    @pytest.mark.parametrize("background", [False, True])
+    @pytest.mark.parametrize("scale", ["relative", "raw"])
+    def test_a_table_of_a_masks_values_is_the_mask(self, scale: Any, background: bool) -> None:
+        loss = ShapeConstraintLoss(
+            EVERYTHING, softmax=True, relations=HEART, residual_scale=scale, include_background=background
+        )
+        mask = hearts()
+        mask[1][mask[1] == 1] = 0
+        values = describe_together(encoded(mask)[:, 0 if background else 1 :], EVERYTHING)
+        gone = (values["volume"] == 0).expand(-1, -1, 3)
+        table = {
+            name: value if name == "volume" else value.masked_fill(gone[..., : value.shape[-1]], NAN)
+            for name, value in values.items()
+        }
+        expected = loss(logits(), mask)
+        torch.testing.assert_close(loss(logits(), table), expected)
+        unknown = {
+            name: Bounds(torch.full_like(value, NAN), torch.full_like(value, NAN), value)
+            for name, value in table.items()
+        }
+        torch.testing.assert_close(loss(logits(), unknown), expected)
+
+    def test_explicit_bounds_are_kept(self) -> None:
+        loss = hinge("volume", residual_scale="raw")
+        prediction = square(0.5)  # 8 pixels
+        for lower, upper, expected in [
+            (9.0, 20.0, 1.0),
+            (0.0, 7.5, 0.5),
+            (-math.inf, 6.0, 2.0),
+            (9.0, math.inf, 1.0),
+        ]:
+            bounds = Bounds(torch.full((1, 1, 1), lower), torch.full((1, 1, 1), upper))
+            assert loss(prediction, {"volume": bounds}).item() == pytest.approx(expected)
+        assert loss(prediction, {"volume": Bounds.constant(9.0, 20.0)}).item() == pytest.approx(1.0)
+
+    def test_a_lower_bound_beside_a_known_value_leaves_the_upper_to_the_margin(self) -> None:
+        known = torch.full((1, 1, 1), 5.0)
+        bounds = Bounds(known - 4, torch.full((1, 1, 1), NAN), known)
+        assert hinge("volume", residual_scale="raw")(square(0.5), {"volume": bounds}).item() == pytest.approx(
+            2.5
+        )
+
+    def test_unknown_values_constrain_nothing(self) -> None:
+        prediction = square(0.5).requires_grad_()
+        loss = ShapeConstraintLoss(["volume", "centroid"])
+        total = loss(
+            prediction, {"volume": torch.full((1, 1, 1), NAN), "centroid": torch.full((1, 1, 2), NAN)}
+        )
+        total.backward()
+        assert total.item() == 0.0
+        assert prediction.grad is not None
+        assert not prediction.grad.any()
+
+    def test_a_click_says_where_an_object_is_and_nothing_else(self) -> None:
+        report = hinge("centroid").report(square(), {"centroid": torch.tensor([[[4.5, 5.5]]])})
+        # Nothing tells the object's size, so a tenth of the image's side does: 1 pixel.
+        assert report.total.item() == pytest.approx((1 - 0.1) / 4)
+
+    def test_the_scale_comes_from_the_best_size_in_the_table(self) -> None:
+        prediction, centroid = square(), torch.tensor([[[4.5, 14.5]]])
+        sizes = {
+            "spread": torch.tensor([[[2.0, 5.0]]]),
+            "covariance": torch.tensor([[[4.0, 0.0, 16.0]]]),
+            "volume": torch.tensor([[[math.pi * 36]]]),
+        }
+        for name, expected in (("volume", 3.0), ("covariance", 4.0), ("spread", 5.0)):
+            known = dict(list(sizes.items())[list(sizes).index(name) :]) | {"centroid": centroid}
+            found = hinge("centroid")(prediction, known).item() * 4
+            assert found == pytest.approx((10 - 0.1 * expected) / expected, rel=1e-5)
+
+    def test_an_image_may_share_its_values_with_the_batch(self) -> None:
+        loss = hinge("volume", softmax=True)
+        shared = torch.tensor([[[50.0], [60.0], [70.0]]])
+        torch.testing.assert_close(
+            loss(logits(), {"volume": shared}), loss(logits(), {"volume": shared.expand(2, -1, -1)})
+        )
+
+    def test_float64_values_do_not_change_the_result_type(self) -> None:
+        values = {"volume": torch.full((2, 3, 1), 50.0, dtype=torch.float64)}
+        assert hinge("volume", softmax=True)(logits(), values).dtype == torch.float32
+
+    def test_a_tensor_subclass_is_a_tensor(self) -> None:
+        class Image(Tensor):
+            """What MONAI's loaders return is a subclass too."""
+
+        loss = ShapeConstraintLoss(softmax=True)
+        found = loss(logits().as_subclass(Image), hearts().as_subclass(Image))
+        assert type(found) is Tensor
+        assert torch.equal(found, loss(logits(), hearts()))
+
+    def test_a_single_channel_is_the_object(self) -> None:
+        loss = ShapeConstraintLoss(sigmoid=True, include_background=True)
+        scores = logits(classes=1)
+        mask = (hearts() == 2).long()
+        assert torch.equal(loss(scores, mask), loss(scores, mask[:, None].float()))
+        expected = ShapeConstraintLoss()(torch.cat((scores, scores), 1).sigmoid(), mask)
+        torch.testing.assert_close(loss(scores, mask), expected)
+
+
+class TestAbsentClasses:
+    def test_only_the_volume_of_an_absent_class_counts(self) -> None:
+        loss = hinge(*EVERYTHING, softmax=True, relations=HEART[:2])
+        report = loss.report(logits(), torch.zeros(2, 32, 32, dtype=torch.long))
+        assert report.contributions["volume"] > 0
+        assert report.satisfied["volume"] == 0
+        for name in (*EVERYTHING[1:], HEART[0].key, HEART[1].key):
+            assert report.contributions[name] == 0
+            assert report.satisfied[name] == 1
+
+    def test_a_relation_needs_both_of_its_classes(self) -> None:
+        mask = hearts()
+        mask[mask == 3] = 0
+        report = hinge(softmax=True, relations=HEART).report(logits(), mask)
+        assert report.satisfied["ratio_length_2_3"] == report.satisfied["difference_centroid_2_3"] == 1
+        assert report.contributions["contact_1_3"] > 0
+
+    def test_a_false_positive_weighs_like_an_object_of_the_wrong_size(self) -> None:
+        loss = ShapeConstraintLoss(["volume"])
+        false_positive = torch.full((1, 2, 100, 100), 0.1)
+        wrong = loss(false_positive, torch.zeros(1, 100, 100, dtype=torch.long)).item()
+        mask = torch.zeros(1, 100, 100, dtype=torch.long)
+        mask[:, 40:60, 40:60] = 1
+        too_big = loss(false_positive, mask).item()
+        assert 0.5 < wrong / too_big < 10
+
+
+DEGENERATE = {
+    "uniform": torch.zeros(2, 4, 16, 16),
+    "empty": torch.stack([torch.full((2, 16, 16), x) for x in (100.0, -100.0, -100.0, -100.0)], 1),
+    "full": torch.stack([torch.full((2, 16, 16), x) for x in (-100.0, 100.0, -100.0, -100.0)], 1),
+    "one-hot": 200 * encoded(hearts(size=16)),
+    "one pixel": 200
+    * encoded(torch.zeros(2, 16, 16).index_put((torch.tensor(0),) * 3, torch.tensor(1.0)).long()),
+    "tiny": 1e-30 * logits(size=16),
+}
+
+
+class TestFinite:
+    @pytest.mark.parametrize("penalty", PENALTIES)
+    @pytest.mark.parametrize("scale", ["relative", "raw"])
+    @pytest.mark.parametrize("prediction", DEGENERATE)
+    def test_gradients_at_degenerate_predictions(self, prediction: str, scale: Any, penalty: str) -> None:
+        loss = ShapeConstraintLoss(
+            EVERYTHING, penalty=penalty, softmax=True, relations=HEART, residual_scale=scale
+        )
+        one_pixel = torch.zeros(2, 16, 16, dtype=torch.long)
+        one_pixel[:, 3, 4] = 1
+        for mask in (hearts(size=16), torch.zeros_like(one_pixel), torch.ones_like(one_pixel), one_pixel):
+            scores = DEGENERATE[prediction].clone().requires_grad_()
+            total = loss(scores, mask)
+            (gradient,) = torch.autograd.grad(total, scores)
+            assert total.isfinite()
+            assert gradient.isfinite().all()
+
+    @pytest.mark.parametrize("penalty", PENALTIES)
+    def test_gradients_are_those_of_the_loss(self, penalty: str) -> None:
+        loss = ShapeConstraintLoss(
+            ("volume", "centroid", "spread", "covariance", "length"),
+            penalty=PENALTIES[penalty]().double().eval(),
+            softmax=True,
+            relations=HEART,
+        )
+        mask = hearts(size=12)[:1]
+        scores = logits(1, 12, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(lambda x: loss(x, mask), scores, fast_mode=True)
+
+    def test_volumes(self) -> None:
+        mask = torch.zeros(1, 6, 7, 8, dtype=torch.long)
+        mask[:, 2:4, 2:5, 3:6] = 1
+        scores = torch.randn(1, 2, 6, 7, 8, requires_grad=True)
+        loss = ShapeConstraintLoss(
+            ("volume", "centroid", "spread", "covariance", "length"), softmax=True, spacing=(5.0, 1.5, 1.5)
+        )
+        total = loss(scores, mask)
+        (gradient,) = torch.autograd.grad(total, scores)
+        assert total.isfinite()
+        assert gradient.isfinite().all()
+        assert loss(encoded(mask, 2) * 1000, mask) < total
+
+
+class TestLaws:
+    @given(batch=st.integers(1, 4), seed=st.integers(0, 99))
+    @settings(deadline=None, max_examples=10)
+    def test_the_loss_is_the_mean_over_images(self, batch: int, seed: int) -> None:
+        scores, mask = logits(batch, 16, seed=seed), hearts(batch, 16)
+        for scale in ("relative", "raw"):
+            make = {"softmax": True, "residual_scale": scale}
+            loss = ShapeConstraintLoss(**make)
+            alone = torch.stack([loss(scores[i : i + 1], mask[i : i + 1]) for i in range(batch)])
+            torch.testing.assert_close(loss(scores, mask), alone.mean())
+            torch.testing.assert_close(ShapeConstraintLoss(**make, reduction="none")(scores, mask), alone)
+            torch.testing.assert_close(
+                ShapeConstraintLoss(**make, reduction="sum")(scores, mask), alone.sum()
+            )
+
+    @given(order=st.permutations([1, 2, 3]), seed=st.integers(0, 99))
+    @settings(deadline=None, max_examples=10)
+    def test_the_names_of_classes_do_not_matter(self, order: list[int], seed: int) -> None:
+        scores, mask = logits(size=16, seed=seed), hearts(size=16)
+        renamed = torch.tensor([0, *order])
+        expected = ShapeConstraintLoss(softmax=True, relations=HEART)(scores, mask)
+        relations = [
+            Relation(
+                r.kind, (order[r.pair[0] - 1], order[r.pair[1] - 1]), r.descriptor, r.lower, r.upper, r.scale
+            )
+            for r in HEART
+        ]
+        loss = ShapeConstraintLoss(softmax=True, relations=relations)
+        found = loss(scores[:, renamed.argsort()], renamed[mask])
+        torch.testing.assert_close(found, expected)
+
+    @given(rows=st.integers(-5, 5), columns=st.integers(-5, 5))
+    @settings(deadline=None, max_examples=10)
+    def test_it_does_not_matter_where_the_image_begins(self, rows: int, columns: int) -> None:
+        field = torch.zeros(1, 32, 32)
+        field[:, 8:24, 8:24] = 1
+        prediction, mask = logits(1, 32).softmax(1) * field, hearts(1, 32) * field.long()
+        loss = ShapeConstraintLoss(EVERYTHING)
+        moved = loss(prediction.roll((rows, columns), (2, 3)), mask.roll((rows, columns), (1, 2)))
+        torch.testing.assert_close(moved, loss(prediction, mask), rtol=1e-4, atol=1e-5)
+
+    @given(step=st.floats(0.2, 5.0))
+    @settings(deadline=None, max_examples=10)
+    def test_the_unit_of_length_does_not_matter(self, step: float) -> None:
+        expected = ShapeConstraintLoss(EVERYTHING, softmax=True)(logits(), hearts())
+        in_mm = ShapeConstraintLoss(EVERYTHING, softmax=True, spacing=(step, step))(logits(), hearts())
+        torch.testing.assert_close(in_mm, expected, rtol=1e-4, atol=1e-5)
+
+    def test_a_perfect_prediction_satisfies_everything(self) -> None:
+        report = ShapeConstraintLoss(EVERYTHING).report(encoded(hearts()), hearts())
+        assert all(fraction == 1 for fraction in report.satisfied.values())
+
+    @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+    @pytest.mark.parametrize("scale", ["relative", "raw"])
+    def test_a_report_adds_up(self, scale: Any, reduction: Any) -> None:
+        loss = ShapeConstraintLoss(softmax=True, relations=HEART, residual_scale=scale, reduction=reduction)
+        report = loss.report(logits(), hearts())
+        assert isinstance(report, LossReport)
+        assert torch.equal(report.total, loss(logits(), hearts()))
+        torch.testing.assert_close(sum(report.contributions.values()), report.total.mean())
+        names = ["volume", "centroid", "spread", "length", *(r.key for r in HEART)]
+        assert list(report.contributions) == list(report.satisfied) == names
+        assert not any(part.requires_grad for part in report.contributions.values())
+
+
+class TestPrecision:
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_half_precision_logits(self, dtype: torch.dtype) -> None:
+        mask = torch.zeros(1, 300, 300, dtype=torch.long)
+        mask[:, 5:295, 5:295] = 1  # more pixels than float16 can count
+        scores = logits(1, 300, 2).to(dtype)
+        loss = ShapeConstraintLoss(softmax=True)
+        found = loss(scores, mask)
+        assert found.dtype == torch.float32
+        assert torch.equal(found, loss(scores.float(), mask))
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_autocast_changes_nothing(self, dtype: torch.dtype) -> None:
+        loss = ShapeConstraintLoss(EVERYTHING, softmax=True, relations=HEART)
+        scores = logits(requires_grad=True)
+        plain = torch.autograd.grad(loss(scores, hearts()), scores)[0]
+        with torch.autocast("cpu", dtype):
+            total = loss(scores, hearts())
+        assert torch.equal(torch.autograd.grad(total, scores)[0], plain)
+
+    def test_float64_stays(self) -> None:
+        assert ShapeConstraintLoss(softmax=True)(logits().double(), hearts()).dtype == torch.float64
+
+
+class TestEpochs:
+    def test_the_barrier_steepens(self) -> None:
+        loss = ShapeConstraintLoss(softmax=True)
+        before = loss(logits(), hearts())
+        loss.start_epoch(10)
+        assert loss(logits(), hearts()) > before
+
+    @pytest.mark.parametrize("penalty", PENALTIES)
+    def test_a_saved_loss_goes_on_where_it_was(self, penalty: str) -> None:
+        loss = ShapeConstraintLoss(penalty=penalty, softmax=True, relations=HEART)
+        for epoch in (0, 1):
+            loss.start_epoch(epoch)
+            loss(logits(requires_grad=True), hearts())
+        resumed = ShapeConstraintLoss(penalty=penalty, softmax=True, relations=HEART)
+        resumed.load_state_dict(loss.state_dict())
+        for each in (loss, resumed):
+            each.start_epoch(2)
+        assert torch.equal(resumed(logits(), hearts()), loss(logits(), hearts()))
+
+    def test_there_is_a_multiplier_for_every_bound_of_every_class(self) -> None:
+        penalty = AugmentedLagrangian()
+        loss = ShapeConstraintLoss(["volume", "centroid"], penalty=penalty, softmax=True)
+        loss(logits(), hearts())
+        assert [tuple(buffer.shape) for buffer in penalty.buffers()] == [(3 + 3 * 2, 2)] * 3
+
+
+COMPILED = """
+import torch
+from shapewise.losses import Relation, ShapeConstraintLoss
+torch.manual_seed(0)
+scores = torch.randn(2, 3, 12, 12, requires_grad=True)
+mask = torch.zeros(2, 12, 12, dtype=torch.long)
+mask[:, 2:6, 2:8], mask[:, 8:11, 3:9] = 1, 2
+relations = [Relation("ratio", (1, 2), upper=3.0), Relation("contact", (1, 2), upper=0.0)]
+for penalty, backend in (("log_barrier", "eager"), ("augmented_lagrangian", "aot_eager")):
+    loss = ShapeConstraintLoss(penalty=penalty, softmax=True, relations=relations)
+    compiled = torch.compile(loss, backend=backend)
+    for epoch in range(3):
+        loss.start_epoch(epoch)
+        # The first call of an augmented Lagrangian makes its buffers; after that nothing changes but values.
+        with torch._dynamo.config.patch(error_on_recompile=epoch > 1):
+            (found,) = torch.autograd.grad(compiled(scores, mask), scores)
+        (expected,) = torch.autograd.grad(loss(scores, mask), scores)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+"""
+
+
+def test_compiles_once_whatever_the_epoch() -> None:
+    subprocess.run([sys.executable, "-c", COMPILED], check=True, timeout=100)
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("arguments", "name"),
+        [
+            ({"descriptors": ["volum"]}, "descriptor"),
+            ({"descriptors": []}, "descriptors"),
+            ({"penalty": "barrier"}, "penalty"),
+            ({"penalty": torch.nn.ReLU()}, "penalty"),
+            ({"margin": -0.1}, "margin"),
+            ({"margin": NAN}, "margin"),
+            ({"absolute_margins": {"volume": -1.0}}, "volume"),
+            ({"absolute_margins": {"covariance": 1.0}}, "absolute_margins"),
+            ({"absent_volume": math.inf}, "absent_volume"),
+            ({"softmax": True, "sigmoid": True}, "sigmoid"),
+        ],
+    )
+    def test_arguments(self, arguments: dict[str, Any], name: str) -> None:
+        with pytest.raises(ArgumentError, match=f"`{name}`"):
+            ShapeConstraintLoss(**arguments)
+
+    @pytest.mark.parametrize("arguments", [{"residual_scale": "paper"}, {"reduction": "median"}])
+    def test_choices(self, arguments: dict[str, Any]) -> None:
+        # A TypeError where the run-time type checker comes first.
+        with pytest.raises((ArgumentError, TypeError), match=next(iter(arguments.values()))):
+            ShapeConstraintLoss(**arguments)
+
+    @pytest.mark.parametrize(
+        ("target", "message"),
+        [
+            (torch.zeros(2, 16, 16).long(), r"`target` to be of shape \(2, 32, 32\)"),
+            (torch.zeros(2, 3, 32, 32), r"`target` to be of shape"),
+            (torch.full((2, 32, 32), 4), "labels from 0 to 3, but got labels from 4 to 4"),
+            (torch.full((2, 32, 32), -1), "labels from 0 to 3, but got labels from -1 to -1"),
+            ({"volume": torch.zeros(2, 3, 1)}, "a mapping with 'centroid' in it, but got only volume"),
+            ({}, "got only nothing"),
+            ({"volume": torch.zeros(2, 4, 1)}, r"`target\['volume'\]` to be of shape \(2, 3, 1\)"),
+            ({"volume": torch.zeros(2, 3)}, r"`target\['volume'\]` to be of shape \(2, 3, 1\)"),
+        ],
+    )
+    def test_targets(self, target: Any, message: str) -> None:
+        with pytest.raises(ArgumentError, match=message):
+            ShapeConstraintLoss(["volume", "centroid"], softmax=True)(logits(), target)
+
+    def test_inputs(self) -> None:
+        with pytest.raises(ArgumentError, match="`input` to be a floating tensor"):
+            ShapeConstraintLoss()(torch.zeros(2, 4, 32), hearts())
+        with pytest.raises(ArgumentError, match="`input` to be of two classes or more"):
+            ShapeConstraintLoss()(torch.zeros(2, 1, 32, 32), hearts())
+        with pytest.raises(ArgumentError, match="`input` to be of more than 3 classes"):
+            ShapeConstraintLoss(relations=HEART)(torch.zeros(2, 3, 32, 32), hearts().clamp(max=2))
+
+    def test_a_spacing_of_another_dimension(self) -> None:
+        with pytest.raises(ArgumentError, match="`spacing`"):
+            ShapeConstraintLoss(spacing=(1.0, 1.0, 1.0))(logits(), hearts())
