@@ -431,7 +431,7 @@ mask[:, 2:6, 2:8], mask[:, 8:11, 3:9] = 1, 2
 relations = [Relation("ratio", (1, 2), upper=3.0), Relation("contact", (1, 2), upper=0.0)]
 for penalty, backend in (("log_barrier", "eager"), ("augmented_lagrangian", "aot_eager")):
     loss = ShapeConstraintLoss(penalty=penalty, softmax=True, relations=relations)
-    compiled = torch.compile(loss, backend=backend)
+    compiled = torch.compile(loss, backend=backend, fullgraph=True)
     for epoch in range(3):
         loss.start_epoch(epoch)
         # The first call of an augmented Lagrangian makes its buffers; after that nothing changes but values.
@@ -442,7 +442,7 @@ for penalty, backend in (("log_barrier", "eager"), ("augmented_lagrangian", "aot
 """
 
 
-def test_compiles_once_whatever_the_epoch() -> None:
+def test_compiles_into_one_graph_whatever_the_epoch() -> None:
     subprocess.run([sys.executable, "-c", COMPILED], check=True, timeout=100)
 
 
@@ -459,6 +459,9 @@ class TestErrors:
             ({"absolute_margins": {"volume": -1.0}}, "volume"),
             ({"absolute_margins": {"covariance": 1.0}}, "absolute_margins"),
             ({"absent_volume": math.inf}, "absent_volume"),
+            ({"descriptors": ["volume", "volume"]}, "descriptors"),
+            ({"relations": [HEART[0], HEART[0]]}, "descriptors"),
+            ({"relations": [Relation("ratio", (1, 2), "lenth", upper=1.0)]}, "descriptor"),
             ({"softmax": True, "sigmoid": True}, "sigmoid"),
         ],
     )

@@ -287,11 +287,14 @@ def _check(loss: ShapeConstraintLoss) -> None:
     for name, value in margins.items():
         if not 0 <= value < math.inf:
             raise ArgumentError(name, expected="a finite number of at least 0", found=value)
-    unused = loss.absolute_margins.keys() - {d.name for d in loss.descriptors}
-    if unused:
-        raise ArgumentError(
-            "absolute_margins", expected="one of `descriptors`", found=", ".join(sorted(unused))
-        )
+    names = [d.name for d in loss.descriptors]
+    for name in loss.absolute_margins:
+        _check_choice("absolute_margins", name, tuple(names))
+    for relation in loss.relations:
+        get(relation.descriptor)
+    keys = names + [relation.key for relation in loss.relations]
+    if len(set(keys)) < len(keys):
+        raise ArgumentError("descriptors", expected="all different, as `relations`", found=", ".join(keys))
 
 
 def _probabilities(input: Tensor, *, softmax: bool, sigmoid: bool) -> Probs:
