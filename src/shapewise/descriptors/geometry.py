@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from itertools import combinations_with_replacement
 
 import torch
 
@@ -120,8 +120,9 @@ def covariance(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     tensor([[[0.6667, 0.6667, 0.6667]]])
     """
     matrix = covariance_matrix(probs, Marginals.of(probs, spacing))
-    rows, columns = zip(*combinations_with_replacement(range(probs.ndim - 2), 2), strict=True)
-    return matrix[..., list(rows), list(columns)]
+    ndim = probs.ndim - 2
+    rows, columns = torch.triu_indices(ndim, ndim, device=probs.device)
+    return matrix[..., rows, columns]
 
 
 @register("orientation", components=lambda ndim: 1 if ndim == 2 else ndim, scale="one")
@@ -211,7 +212,9 @@ def _angle(matrix: Tensor) -> Tensor:
     trace = matrix[..., 0, 0] + matrix[..., 1, 1]
     directed = sine**2 + cosine**2 > (DEGENERATE * trace) ** 2
     angle = torch.atan2(torch.where(directed, sine, 0.0), torch.where(directed, cosine, 1.0)) / 2
-    return angle.unsqueeze(-1)
+    # Axis 1 is at both ends of the range; -0.0 in the sine would pick the wrong one.
+    upward = torch.where(angle <= -math.pi / 2, angle + math.pi, angle)
+    return upward.unsqueeze(-1)
 
 
 def _major_axis(matrix: Tensor) -> Tensor:

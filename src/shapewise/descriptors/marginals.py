@@ -38,7 +38,7 @@ class Marginals(NamedTuple):
 
     def volume(self) -> Values:
         """Area or volume in the axes' own unit, ``(B, K, 1)``."""
-        return self.mass() * math.prod(axis.step for axis in self.grid)
+        return self.mass() * math.prod([axis.step for axis in self.grid])
 
     def scaled_means(self) -> list[Values]:
         """Centroid along each axis in [-1, 1]; 0, the image's centre, for an absent class."""

@@ -29,7 +29,6 @@ _constant: Callable[[Function], Function] = torch.compiler.assume_constant_resul
 CONNECTIVITY = {2: (4, 8), 3: (6, 18, 26)}
 
 
-@_constant
 def weighted_neighbours(
     ndim: int, connectivity: int | None, weights: Weights, spacing: Spacing | None
 ) -> Neighbours:
@@ -48,14 +47,10 @@ def weighted_neighbours(
     >>> [(offset, round(weight, 3)) for offset, weight in weighted_neighbours(2, 4, "crofton", None)]
     [((0, 1), 0.785), ((1, 0), 0.785)]
     """
-    offsets = _half_neighbours(ndim, _checked_connectivity(ndim, connectivity))
-    if weights == "crofton":
-        return tuple(zip(offsets, _crofton_weights(offsets, checked_spacing(spacing, ndim)), strict=True))
-    if weights != "potts":
-        raise ArgumentError("weights", expected="'potts' or 'crofton'", found=repr(weights))
-    if spacing is not None:
-        raise ArgumentError("spacing", expected="None, as a Potts length counts pairs, not mm", found=spacing)
-    return tuple((offset, 1.0) for offset in offsets)
+    if spacing is not None and torch.compiler.is_compiling():
+        # Constants need numbers, and the compiler makes a symbol of a float that has changed between calls.
+        spacing = tuple(float.fromhex(float(step).hex()) for step in spacing)
+    return _weighted_neighbours(ndim, connectivity, weights, spacing)
 
 
 def sides(offset: Offset) -> tuple[Side, Side]:
@@ -68,6 +63,20 @@ def sides(offset: Offset) -> tuple[Side, Side]:
     first = tuple(slice(max(-step, 0), -step if step > 0 else None) for step in offset)
     second = tuple(slice(max(step, 0), step if step < 0 else None) for step in offset)
     return (..., *first), (..., *second)
+
+
+@_constant
+def _weighted_neighbours(
+    ndim: int, connectivity: int | None, weights: Weights, spacing: Spacing | None
+) -> Neighbours:
+    offsets = _half_neighbours(ndim, _checked_connectivity(ndim, connectivity))
+    if weights == "crofton":
+        return tuple(zip(offsets, _crofton_weights(offsets, checked_spacing(spacing, ndim)), strict=True))
+    if weights != "potts":
+        raise ArgumentError("weights", expected="'potts' or 'crofton'", found=repr(weights))
+    if spacing is not None:
+        raise ArgumentError("spacing", expected="None, as a Potts length counts pairs, not mm", found=spacing)
+    return tuple((offset, 1.0) for offset in offsets)
 
 
 def _checked_connectivity(ndim: int, connectivity: int | None) -> int:
