@@ -15,7 +15,7 @@ from shapewise.errors import ArgumentError
 from shapewise.typing import Float, Probs, Spacing, Tensor, Values
 
 CACHE_PIXELS = 2**17
-"""Pixels that a CPU sweeps at a time: three such arrays of float32 stay in its second-level cache."""
+"""Pixels that a thread sweeps at a time: three such float32 arrays stay in a core's second-level cache."""
 
 
 @register("length", unit_power=lambda ndim: ndim - 1)
@@ -135,9 +135,8 @@ class _Length(torch.autograd.Function):
         """Return the lengths ``(B, K)`` and keep the slope."""
         maps = probs.flatten(0, 1)
         slope = torch.zeros_like(maps, memory_format=torch.contiguous_format)
-        count = (
-            max(1, CACHE_PIXELS // math.prod(probs.shape[2:])) if probs.device.type == "cpu" else len(maps)
-        )
+        cache = CACHE_PIXELS * torch.get_num_threads() if probs.device.type == "cpu" else probs.numel()
+        count = max(1, cache // math.prod(probs.shape[2:]))
         blocks = zip(torch.split(maps, count), torch.split(slope, count), strict=True)
         total = torch.cat([_sweep(block, part, neighbours) for block, part in blocks])
         ctx.save_for_backward(slope.view(probs.shape))

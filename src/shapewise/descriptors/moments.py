@@ -111,7 +111,7 @@ def normalized_moments(probs: Probs, order: int, *, spacing: Spacing | None = No
     marginals = Marginals.of(probs, spacing)
     side = pixel_size(spacing, ndim) ** (1 / ndim)
     central = scale_powers(scaled_central(probs, marginals, order), marginals.grid, unit=side)
-    mass = marginals.mass().clamp(min=1)
+    mass = marginals.mass.clamp(min=1)
     falling = torch.cat([mass ** (-power / ndim) for power in range(order + 1)], dim=-1)
     return scale_each_axis(central, [falling] * ndim) / mass.reshape(*mass.shape[:2], *[1] * ndim)
 
@@ -123,8 +123,8 @@ def scaled_central(probs: Probs, marginals: Marginals, order: int) -> Moments:
     >>> scaled_central(probs, Marginals.of(probs, None), 2)[0, 0, 2, 0]
     tensor(6.)
     """
-    means = marginals.scaled_means()
-    shifted = [axis.scaled - mean for axis, mean in zip(marginals.grid, means, strict=True)]
+    pairs = zip(marginals.grid, marginals.split_means(), strict=True)
+    shifted = [axis.scaled - mean for axis, mean in pairs]
     return _contract(probs, [_powers(coordinate, order) for coordinate in shifted])
 
 
