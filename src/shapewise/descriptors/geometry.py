@@ -18,6 +18,9 @@ from shapewise.typing import Float, Probs, Spacing, Tensor, Values
 DEGENERATE = 1e-5
 """Variances that differ by less than this fraction of their sum have no direction: a disc, a ball."""
 
+POINT = 1e-6
+"""An object of less variance than this, in pixels squared, is a point: what is left is rounding."""
+
 
 @register("volume", unit_power=lambda ndim: ndim, from_marginals=Marginals.volume)
 @at_least_float32
@@ -137,8 +140,8 @@ def orientation(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     Returns:
         2-D: ``(B, K, 1)``, the angle from axis 0 towards axis 1 in (-π/2, π/2], as in scikit-image.
         3-D: ``(B, K, 3)``, a unit vector whose largest component is positive.
-        A disc, a ball and an absent class have no direction; some direction stands in for it, and the
-        gradient across axes of equal length is 0.
+        A disc, a ball, a point and an absent class have no direction; some direction stands in for it, and
+        the gradient across axes of equal length is 0.
 
     Raises:
         ArgumentError: the spacing does not fit the image.
@@ -148,7 +151,7 @@ def orientation(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     >>> orientation(torch.eye(3)[None, None]) / torch.pi
     tensor([[[0.2500]]])
     """
-    matrix = covariance_matrix(probs, Marginals.of(probs, spacing))
+    matrix = _unitless_covariance(probs, spacing)
     return _angle(matrix) if probs.ndim == 4 else _major_axis(matrix)
 
 
@@ -172,11 +175,10 @@ def elongation(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     >>> elongation(torch.ones(1, 1, 8, 8))
     tensor([[[0.]]])
     """
-    matrix = covariance_matrix(probs, Marginals.of(probs, spacing))
-    variances = torch.linalg.eigvalsh(matrix)
+    variances = torch.linalg.eigvalsh(_unitless_covariance(probs, spacing))
     minor, major = variances[..., :1], variances[..., -1:]
-    ratio = divide(minor, major, floor=1e-12)
-    return torch.where(major > 1e-12, 1 - square_root(ratio.clamp(max=1)), 0.0)
+    ratio = divide(minor, major, floor=POINT).clamp(max=1)
+    return torch.where(major > POINT, 1 - square_root(ratio), 0.0)
 
 
 def covariance_matrix(probs: Probs, marginals: Marginals) -> Float[Tensor, "batch classes _ _"]:
@@ -197,6 +199,13 @@ def covariance_matrix(probs: Probs, marginals: Marginals) -> Float[Tensor, "batc
     return torch.stack(entries, dim=-1).reshape(*mass.shape, ndim, ndim)
 
 
+def _unitless_covariance(probs: Tensor, spacing: Spacing | None) -> Tensor:
+    """Covariance in steps of the finest axis: what depends on its ratios only has one idea of a point."""
+    marginals = Marginals.of(probs, spacing)
+    finest = min([axis.step for axis in marginals.grid])
+    return covariance_matrix(probs, marginals) / finest**2
+
+
 def _pick(moments: Tensor, powers: Sequence[int]) -> Tensor:
     for power in reversed(powers):
         moments = moments[..., power]
@@ -210,7 +219,7 @@ def _powers_of(i: int, j: int, ndim: int) -> list[int]:
 def _angle(matrix: Tensor) -> Tensor:
     sine, cosine = 2 * matrix[..., 0, 1], matrix[..., 0, 0] - matrix[..., 1, 1]
     trace = matrix[..., 0, 0] + matrix[..., 1, 1]
-    directed = sine**2 + cosine**2 > (DEGENERATE * trace) ** 2
+    directed = sine**2 + cosine**2 > (DEGENERATE * trace + POINT) ** 2
     angle = torch.atan2(torch.where(directed, sine, 0.0), torch.where(directed, cosine, 1.0)) / 2
     # Axis 1 is at both ends of the range; -0.0 in the sine would pick the wrong one.
     upward = torch.where(angle <= -math.pi / 2, angle + math.pi, angle)
@@ -222,7 +231,7 @@ def _major_axis(matrix: Tensor) -> Tensor:
     variances, vectors = torch.linalg.eigh(matrix.detach())
     others, major = vectors[..., :-1], _fix_sign(vectors[..., -1:])
     gaps = variances[..., -1:] - variances[..., :-1]
-    floor = DEGENERATE * variances.sum(-1, keepdim=True)
+    floor = DEGENERATE * variances.sum(-1, keepdim=True) + POINT
     coupling = (others.mT @ (matrix - matrix.detach()) @ major).squeeze(-1)
     rates = torch.where(gaps > floor, coupling / torch.where(gaps > floor, gaps, 1.0), 0.0)
     tilt: Tensor = others @ rates.unsqueeze(-1)
