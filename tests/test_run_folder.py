@@ -7,7 +7,7 @@ import pytest
 
 from shapewise.config import parse_experiment
 from shapewise.errors import RunError
-from shapewise.run_folder import RunFolder, flatten, write_text
+from shapewise.run_folder import RunFolder, discarded_on_error, flatten, write_text
 
 EXPERIMENT = parse_experiment({"name": "one"}, where="test")
 
@@ -76,3 +76,15 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     write_text(tmp_path / "f", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["f"]
     assert (tmp_path / "f").read_text() == "new"
+
+
+@pytest.mark.parametrize("existed", [True, False])
+def test_only_a_folder_that_the_failed_block_made_is_removed(tmp_path: Path, existed: bool) -> None:
+    folder = tmp_path / "run"
+    if existed:
+        folder.mkdir()
+    with pytest.raises(KeyboardInterrupt), discarded_on_error(folder):
+        folder.mkdir(exist_ok=True)
+        (folder / "file").write_text("x")
+        raise KeyboardInterrupt
+    assert folder.exists() == existed

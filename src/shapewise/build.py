@@ -227,7 +227,7 @@ def build_optimisation(experiment: Experiment) -> Optimisation:
     """Collect Adam's settings."""
     training = experiment.training
     cosine = training.epochs if training.learning_rate_decay == "cosine" else None
-    return Optimisation(training.learning_rate, training.betas, cosine)
+    return Optimisation(training.learning_rate, training.betas, cosine, training.image_clip)
 
 
 def choose_monitor(experiment: Experiment, *, masks: bool, table: bool) -> tuple[str, str]:

@@ -156,7 +156,7 @@ def compare(
     Example: shapewise compare runs/pixels runs/barrier --out report
     """
     report = compare_runs(runs, out)
-    screen.print((report.parent / "table1.md").read_text())
+    screen.print((report.parent / "table1.md").read_text(), soft_wrap=True)
     screen.print(f"report: {report}")
 
 
@@ -166,11 +166,18 @@ def main() -> None:
     try:
         app()
     except ShapewiseError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        fail(str(error))
+    except OSError as error:
+        fail(f"{error.filename or 'a file'}: expected to be read or written, found {error.strerror or error}")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def fail(message: str) -> None:
+    """Say what is wrong in one line, and stop with status 2."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
 
 
 def quiet_libraries() -> None:

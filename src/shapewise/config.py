@@ -107,6 +107,9 @@ class TrainingConfig(Section):
     betas: tuple[float, float] = (0.9, 0.99)
     learning_rate_decay: Literal["none", "cosine"] = "none"
     gradient_clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 leaves it alone")
+    image_clip: float = Field(
+        0.0, ge=0, description="largest norm of one image's gradient at its logits; 0 leaves it alone"
+    )
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     devices: int = Field(1, ge=1)
@@ -135,9 +138,11 @@ class Experiment(Section):
         return {"kind": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _check_masks_are_needed(self) -> Experiment:
+    def _check_sections_fit(self) -> Experiment:
         if self.supervision.kind != "pixels" and not self.supervision.descriptors:
             raise ValueError("supervision.descriptors must name at least one descriptor")
+        if self.training.image_clip and self.training.precision == "16-mixed":
+            raise ValueError("training.image_clip needs unscaled gradients: precision 32-true or bf16-mixed")
         return self
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -145,6 +148,18 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "missing"
     return found
+
+
+@contextmanager
+def discarded_on_error(folder: Path) -> Iterator[None]:
+    """Remove a folder that came into being in this block, if the block fails; leave an older one alone."""
+    existed = folder.exists()
+    try:
+        yield
+    except BaseException:
+        if not existed:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

@@ -30,9 +30,10 @@ from shapewise.data.cases import Study
 from shapewise.data.table import read_table
 from shapewise.errors import DataError, RunError
 from shapewise.evaluation.evaluate import evaluate_cases
+from shapewise.evaluation.files import mask_name
 from shapewise.evaluation.prediction import predict_file
 from shapewise.evaluation.values import Margins
-from shapewise.run_folder import RunFolder, write_text
+from shapewise.run_folder import RunFolder, discarded_on_error, write_text
 from shapewise.training import EpochLog
 
 
@@ -56,15 +57,16 @@ def train(experiment: Experiment, root: Path, out: Path, *, folder: Path = Path(
     study = build_study(experiment, root)
     split = build_split(experiment, study)
     run = RunFolder(out)
-    run.start(
-        experiment,
-        data_root=str(root.resolve()),
-        plugin_folder=str(folder.resolve()),
-        classes=list(study.classes),
-    )
-    write_split(run, split)
-    table = build_table(experiment, study, split, run.table_file)
-    fit = build_fit(experiment, study, split, table, cache=run.path / "cache")
+    with discarded_on_error(out):
+        run.start(
+            experiment,
+            data_root=str(root.resolve()),
+            plugin_folder=str(folder.resolve()),
+            classes=list(study.classes),
+        )
+        write_split(run, split)
+        table = build_table(experiment, study, split, run.table_file)
+        fit = build_fit(experiment, study, split, table, cache=run.path / "cache")
     trainer = build_trainer(experiment, run, fit)
     started = time.time()
     resume_from = run.checkpoints / "last.ckpt"
@@ -182,13 +184,24 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
 
 
 def predict(out: Path, images: Sequence[Path], destination: Path) -> list[Path]:
-    """Segment images with a run's best epoch; masks keep the inputs' names, geometry and format."""
+    """Segment images with a run's best epoch; masks keep the inputs' names, geometry and format.
+
+    Raises:
+        RunError: the run cannot be used.
+        DataError: an image cannot be read, or two images would be written to one mask.
+    """
     run = RunFolder(out)
     experiment, record = run.read_experiment(), run.read_record()
     network = load_network(run, experiment, record["classes"])
-    destination.mkdir(parents=True, exist_ok=True)
     preprocessing, device = build_preprocessing(experiment), best_device()
-    return [predict_file(network, image, preprocessing, destination, device=device) for image in images]
+    masks = [destination / mask_name(image) for image in images]
+    for image, mask in zip(images, masks, strict=True):
+        if masks.count(mask) > 1:
+            raise DataError(image, expected="images whose names differ", found=f"two for {mask}")
+    return [
+        predict_file(network, image, preprocessing, mask, device=device)
+        for image, mask in zip(images, masks, strict=True)
+    ]
 
 
 def best_device() -> torch.device:

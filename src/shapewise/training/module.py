@@ -12,6 +12,7 @@ from torch import nn
 
 from shapewise.data.augmentation import Augmentation
 from shapewise.losses import ShapeConstraintLoss
+from shapewise.training.clipping import clip_each_image
 from shapewise.training.sampling import stream_seed
 from shapewise.training.supervision import PixelSupervision, ShapeSupervision, table_bounds
 from shapewise.training.validation import CaseDice
@@ -20,11 +21,12 @@ from shapewise.typing import Int, Tensor
 
 @dataclass(frozen=True)
 class Optimisation:
-    """Adam's settings, and how the learning rate falls."""
+    """Adam's settings, how the learning rate falls, and how much one image may say (0: all it likes)."""
 
     learning_rate: float
     betas: tuple[float, float]
     cosine_epochs: int | None = None
+    image_clip: float = 0.0
 
 
 class SegmentationModule(pl.LightningModule):
@@ -93,6 +95,8 @@ class SegmentationModule(pl.LightningModule):
         theta = self.augmentation.sample(batch["image"], self.generator)
         images = self.augmentation.apply(batch["image"], theta, self.generator)
         logits = self.augmentation.unwarp(self.network(images), theta)
+        if self.optimisation.image_clip:
+            clip_each_image(logits, self.optimisation.image_clip)
         loss: Tensor = self.supervision(logits, batch)
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(images))
         return loss

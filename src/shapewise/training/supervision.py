@@ -46,6 +46,7 @@ def table_bounds(targets: Mapping[str, Tensor]) -> dict[str, Bounds]:
 
     A NaN bound means that the table leaves it to the loss's own margin.
 
+    >>> import torch
     >>> values = torch.tensor([[[[10.0, float("nan"), 12.0]]]])
     >>> table_bounds({"volume": values})["volume"].upper
     tensor([[[12.]]])

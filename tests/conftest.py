@@ -1,0 +1,58 @@
+"""A small phantom study and the experiments that learn it in seconds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from shapewise.data.phantom import make_phantom
+
+Shell = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six phantom patients in ACDC's layout; whoever changes files copies the folder first."""
+    folder = tmp_path_factory.mktemp("phantom") / "data"
+    make_phantom(folder, patients=6, seed=3)
+    return folder
+
+
+@pytest.fixture
+def experiment_file(tmp_path: Path) -> Callable[..., Path]:
+    """Writes an experiment that trains in seconds; keyword arguments replace whole sections."""
+
+    def write(name: str = "tiny", **sections: object) -> Path:
+        content = {
+            "name": name,
+            "data": {
+                "preprocessing": {"spacing": 6.0, "size": [40, 40]},
+                "split": {"train": 2, "validation": 2, "test": 2},
+            },
+            "augmentation": {"blur": 0.5, "shift": 0.05, "scale": 0.05, "rotation": 5},
+            "network": {"name": "residual_unet", "options": {"channels": 4, "levels": 3}},
+            "training": {"epochs": 2, "learning_rate": 2e-3, "accelerator": "cpu"},
+            "supervision": "barrier",
+            **sections,
+        }
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def shell() -> Shell:
+    """Runs `shapewise ARGUMENTS` as a person would, in a process of its own."""
+
+    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("shapewise")), *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)  # type: ignore[call-overload,no-any-return]
+
+    return run

@@ -1,0 +1,222 @@
+"""The commands, run through a real shell in the order in which a person would."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import SimpleITK
+
+from shapewise import cli
+
+CLASSES = {"RV", "Myo", "LV"}
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory, phantom: Path, shell) -> Path:
+    """A trained and evaluated run, made by the commands alone."""
+    folder = tmp_path_factory.mktemp("workshop")
+    (folder / "tiny.yaml").write_text(
+        "name: tiny\n"
+        "data: {preprocessing: {spacing: 6.0, size: [40, 40]}, split: {train: 2, validation: 2, test: 2}}\n"
+        "network: {name: residual_unet, options: {channels: 4, levels: 3}}\n"
+        "training: {epochs: 2, accelerator: cpu}\n"
+        "supervision: barrier\n"
+    )
+    trained = shell("train", folder / "tiny.yaml", "--data", phantom, "--out", folder / "run")
+    assert trained.returncode == 0, trained.stderr
+    evaluated = shell("evaluate", folder / "run")
+    assert evaluated.returncode == 0, evaluated.stderr
+    (folder / "screen.txt").write_text(trained.stdout + evaluated.stdout)
+    return folder
+
+
+def test_help_teaches_every_command(shell) -> None:
+    shown = shell("--help")
+    assert shown.returncode == 0
+    for command in ("phantom", "describe", "train", "evaluate", "predict", "compare"):
+        assert command in shown.stdout
+
+
+def test_a_run_folder_holds_what_a_person_needs(workshop: Path) -> None:
+    run = workshop / "run"
+    for name in (
+        "experiment.yaml",
+        "run.json",
+        "split.csv",
+        "cases.csv",
+        "descriptors.csv",
+        "log.csv",
+        "checkpoints/last.ckpt",
+        "checkpoints/best.ckpt",
+        "metrics.csv",
+        "values.csv",
+        "biomarkers.csv",
+    ):
+        assert (run / name).is_file(), name
+    assert list((run / "tensorboard").glob("events*"))
+    record = json.loads((run / "run.json").read_text())
+    assert record["epochs"] == 2
+    assert record["classes"] == ["RV", "Myo", "LV"]
+    assert set(pd.read_csv(run / "log.csv")) >= {
+        "epoch",
+        "seconds",
+        "train_loss",
+        "val_dice",
+        "val_violation",
+    }
+
+
+def test_every_test_case_frame_and_class_has_a_row(workshop: Path) -> None:
+    metrics = pd.read_csv(workshop / "run" / "metrics.csv")
+    split = pd.read_csv(workshop / "run" / "split.csv")
+    assert set(metrics["case"]) == set(split.loc[split["split"] == "test", "patient"])
+    assert len(metrics) == 2 * 2 * 3
+    assert set(metrics["class"]) == CLASSES
+    assert metrics[["dice", "hd95_mm", "assd_mm"]].notna().all(axis=None)
+
+
+def test_the_screen_shows_the_table(workshop: Path) -> None:
+    screen = (workshop / "screen.txt").read_text()
+    assert "epoch 2/2" in screen
+    assert "HD95 (mm)" in screen
+
+
+def test_predict_keeps_the_geometry(workshop: Path, phantom: Path, tmp_path: Path, shell) -> None:
+    image = next(phantom.rglob("*frame01.nii.gz"))
+    done = shell("predict", workshop / "run", image, "--out", tmp_path / "masks")
+    assert done.returncode == 0, done.stderr
+    mask = SimpleITK.ReadImage(str(tmp_path / "masks" / image.name))
+    original = SimpleITK.ReadImage(str(image))
+    assert mask.GetSize() == original.GetSize()
+    assert mask.GetSpacing() == original.GetSpacing()
+    assert mask.GetDirection() == original.GetDirection()
+
+
+def test_compare_writes_one_self_contained_report(workshop: Path, tmp_path: Path, shell) -> None:
+    done = shell("compare", workshop / "run", "--out", tmp_path / "report")
+    assert done.returncode == 0, done.stderr
+    html = (tmp_path / "report" / "report.html").read_text()
+    assert "data:image/png;base64" in html
+    assert "http://" not in html.replace("http://www.w3.org", "")
+
+
+def test_a_finished_run_is_not_trained_again(workshop: Path, phantom: Path, shell) -> None:
+    before = (workshop / "run" / "checkpoints" / "last.ckpt").read_bytes()
+    again = shell("train", workshop / "tiny.yaml", "--data", phantom, "--out", workshop / "run")
+    assert again.returncode == 0, again.stderr
+    assert (workshop / "run" / "checkpoints" / "last.ckpt").read_bytes() == before
+
+
+def test_a_moved_run_still_evaluates(workshop: Path, tmp_path: Path, phantom: Path, shell) -> None:
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(workshop / "run", moved)
+    done = shell("evaluate", moved, "--data", phantom, "--split", "validation")
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(moved / "metrics.csv")) == 12
+
+
+def test_a_table_that_cannot_be_written_is_one_line_and_nothing_half_written(
+    phantom: Path, tmp_path: Path
+) -> None:
+    import subprocess
+    import sys
+
+    command = Path(sys.executable).with_name("shapewise")
+    script = f"ulimit -f 8; exec '{command}' describe '{phantom}' --out '{tmp_path}/table.csv'"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+Bad = Callable[[Path, Path, Path], list[str]]
+
+BAD_COMMANDS: dict[str, tuple[Bad, str]] = {
+    "missing data": (
+        lambda w, d, t: ["describe", f"{t}/none", "--out", f"{t}/x.csv"],
+        "none: expected a data folder",
+    ),
+    "empty data": (lambda w, d, t: ["describe", str(t), "--out", f"{t}/x.csv"], "expected the layout"),
+    "unknown descriptor": (
+        lambda w, d, t: ["describe", str(d), "--out", f"{t}/x.csv", "--descriptors", "volum"],
+        "did you mean 'volume'",
+    ),
+    "unknown unit": (lambda w, d, t: ["describe", str(d), "--out", f"{t}/x.csv", "--unit", "cm"], "cm"),
+    "table suffix": (lambda w, d, t: ["describe", str(d), "--out", f"{t}/x.xls"], "x.xls"),
+    "missing experiment": (
+        lambda w, d, t: ["train", f"{t}/e.yaml"],
+        "e.yaml: expected a readable experiment",
+    ),
+    "no data folder": (lambda w, d, t: ["train", f"{w}/tiny.yaml", "--out", f"{t}/r"], "data.root"),
+    "unknown key": (
+        lambda w, d, t: ["train", f"{w}/tiny.yaml", "training.epoch=3", "--data", str(d), "--out", f"{t}/r"],
+        "did you mean `training.epochs`",
+    ),
+    "unknown supervision descriptor": (
+        lambda w, d, t: [
+            "train",
+            f"{w}/tiny.yaml",
+            "supervision.descriptors=[volum]",
+            "--data",
+            str(d),
+            "--out",
+            f"{t}/r",
+        ],
+        "did you mean 'volume'",
+    ),
+    "unknown network": (
+        lambda w, d, t: [
+            "train",
+            f"{w}/tiny.yaml",
+            "network.name=enett",
+            "--data",
+            str(d),
+            "--out",
+            f"{t}/r",
+        ],
+        "enet",
+    ),
+    "another experiment": (
+        lambda w, d, t: ["train", f"{w}/tiny.yaml", "training.seed=9", "--data", str(d), "--out", f"{w}/run"],
+        "training.seed",
+    ),
+    "evaluate no run": (lambda w, d, t: ["evaluate", str(t)], "expected a run folder"),
+    "evaluate unknown split": (lambda w, d, t: ["evaluate", f"{w}/run", "--split", "tests"], "tests"),
+    "predict missing image": (
+        lambda w, d, t: ["predict", f"{w}/run", f"{t}/a.nii.gz", "--out", f"{t}/m"],
+        "a.nii.gz",
+    ),
+    "compare unevaluated": (lambda w, d, t: ["compare", str(t), "--out", f"{t}/c"], "run"),
+    "phantom over other files": (lambda w, d, t: ["phantom", f"{w}"], "an empty folder"),
+    "phantom of another scanner": (lambda w, d, t: ["phantom", f"{t}/p", "--scanner", "C"], "scanner"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_COMMANDS)
+def test_bad_input_gets_one_line_and_status_2(
+    name: str,
+    workshop: Path,
+    phantom: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    make, hint = BAD_COMMANDS[name]
+    monkeypatch.setattr("sys.argv", ["shapewise", *make(workshop, phantom, tmp_path)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 2
+    errors = capfd.readouterr().err.strip().splitlines()
+    assert len(errors) == 1, errors
+    assert hint in errors[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_usage_error_has_status_2_too(shell) -> None:
+    assert shell("train").returncode == 2
+    assert shell("trian").returncode == 2

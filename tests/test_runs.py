@@ -1,0 +1,204 @@
+"""Runs as a whole: what they read, what they repeat, and what survives a kill."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from shapewise.build import build_fit, build_split, build_study, build_table
+from shapewise.config import load_experiment
+from shapewise.data.describe import describe
+from shapewise.data.layouts import find_cases
+from shapewise.data.table import write_table
+from shapewise.errors import ConfigError, DataError, TableError
+from shapewise.runs import evaluate, train
+
+ExperimentFile = Callable[..., Path]
+
+
+def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    state = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
+    return {key: value for key, value in state.items() if key.startswith("network.")}
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    ours, theirs = weights(first), weights(second)
+    assert ours.keys() == theirs.keys()
+    for key, value in ours.items():
+        assert torch.equal(value, theirs[key]), key
+
+
+@pytest.fixture
+def table(phantom: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "table.csv"
+    write_table(describe(find_cases(phantom)), path)
+    return path
+
+
+@pytest.fixture
+def maskless(phantom: Path, tmp_path: Path) -> Path:
+    """The phantom with every mask deleted."""
+    copy = tmp_path / "maskless"
+    shutil.copytree(phantom, copy)
+    for mask in copy.rglob("*_gt.nii.gz"):
+        mask.unlink()
+    return copy
+
+
+def test_training_from_a_table_never_needs_a_mask(
+    phantom: Path, maskless: Path, table: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    experiment = load_experiment(
+        experiment_file(), [f"data.table={table}", "training.selection=violation", "training.epochs=1"]
+    )
+    train(experiment, phantom, tmp_path / "with")
+    train(experiment, maskless, tmp_path / "without")
+    assert_same_weights(tmp_path / "with", tmp_path / "without")
+    losses = [pd.read_csv(tmp_path / run / "log.csv")["train_loss"] for run in ("with", "without")]
+    assert losses[0].equals(losses[1])
+    # Nothing to measure against, but everything is predicted.
+    assert evaluate(tmp_path / "without").empty
+    assert len(list((tmp_path / "without" / "predictions").iterdir())) == 4
+
+
+def test_training_opens_no_training_mask(
+    phantom: Path, table: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(phantom, broken)
+    experiment = load_experiment(experiment_file(), [f"data.table={table}", "training.epochs=1"])
+    split = build_split(experiment, build_study(experiment, broken))
+    for case in split["train"]:
+        assert case.mask is not None
+        case.mask.write_bytes(b"no mask at all")
+    assert train(experiment, broken, tmp_path / "run")
+    assert "val_dice" in pd.read_csv(tmp_path / "run" / "log.csv")
+
+
+def test_the_same_seed_gives_the_same_initial_weights_whatever_the_supervision(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    states = []
+    for kind in ("pixels", "barrier", "quadratic", "augmented_lagrangian"):
+        experiment = load_experiment(experiment_file(supervision=kind))
+        study = build_study(experiment, phantom)
+        split = build_split(experiment, study)
+        table = build_table(experiment, study, split, tmp_path / "descriptors.csv")
+        states.append(
+            build_fit(experiment, study, split, table, tmp_path / "cache").module.network.state_dict()
+        )
+    for state in states[1:]:
+        assert all(torch.equal(state[key], states[0][key]) for key in states[0])
+
+
+@pytest.mark.parametrize("kind", ["pixels", "quadratic", "augmented_lagrangian"])
+def test_every_supervision_trains(
+    kind: str, phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    experiment = load_experiment(experiment_file(supervision=kind))
+    assert train(experiment, phantom, tmp_path / "run")
+    log = pd.read_csv(tmp_path / "run" / "log.csv")
+    assert log["train_loss"].notna().all()
+    assert list(log["epoch"]) == [0, 1]
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    path = experiment_file(supervision="augmented_lagrangian", network={"name": "enet"})
+    shapewise = str(Path(sys.executable).with_name("shapewise"))
+
+    def command(out: str, epochs: int) -> list[str]:
+        run = str(tmp_path / out)
+        return [
+            shapewise,
+            "train",
+            str(path),
+            f"training.epochs={epochs}",
+            "--data",
+            str(phantom),
+            "--out",
+            run,
+        ]
+
+    log = tmp_path / "killed" / "log.csv"
+    last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
+    process = subprocess.Popen(command("killed", 4), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (log.exists() and last.exists()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert len(pd.read_csv(log)) < 4, "killed too late to show anything"
+    for out in ("killed", "whole"):
+        subprocess.run(command(out, 4), check=True, capture_output=True, timeout=300)
+    assert_same_weights(tmp_path / "killed", tmp_path / "whole")
+    logs = [pd.read_csv(tmp_path / out / "log.csv").drop(columns="seconds") for out in ("killed", "whole")]
+    pd.testing.assert_frame_equal(*logs)
+
+
+def test_a_table_with_a_missing_row_stops_before_training(
+    phantom: Path, table: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    frame = pd.read_csv(table)
+    split = build_split(load_experiment(experiment_file()), find_cases(phantom))
+    case = split["train"][0]
+    gone = (frame["case"] == case.name) & (frame["descriptor"] == "spread") & (frame["component"] == 1)
+    frame[~gone].to_csv(table, index=False)
+    experiment = load_experiment(experiment_file(), [f"data.table={table}"])
+    with pytest.raises(TableError, match=f"case {case.name}.*spread component 1"):
+        train(experiment, phantom, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_shape_supervision_with_neither_table_nor_masks_is_refused(
+    maskless: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    with pytest.raises(DataError, match="a descriptor table, or masks"):
+        train(load_experiment(experiment_file()), maskless, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_pixel_supervision_without_masks_is_refused(
+    maskless: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    with pytest.raises(DataError, match="mask"):
+        train(load_experiment(experiment_file(supervision="pixels")), maskless, tmp_path / "run")
+
+
+def test_selection_by_dice_needs_masks(
+    maskless: Path, table: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    experiment = load_experiment(experiment_file(), [f"data.table={table}", "training.selection=dice"])
+    with pytest.raises(ConfigError, match=r"training\.selection"):
+        train(experiment, maskless, tmp_path / "run")
+
+
+def test_a_plugin_adds_a_descriptor_by_name(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from shapewise.descriptors import register, volume\n"
+        "@register('twice_the_volume', unit_power=lambda ndim: ndim)\n"
+        "def twice_the_volume(probs, *, spacing=None):\n"
+        "    return 2 * volume(probs, spacing=spacing)\n"
+    )
+    supervision = {"kind": "barrier", "descriptors": ["volume", "twice_the_volume"]}
+    experiment = load_experiment(experiment_file(plugins=["mine.py"], supervision=supervision))
+    train(experiment, phantom, tmp_path / "run", folder=tmp_path)
+    assert "twice_the_volume" in set(pd.read_csv(tmp_path / "run" / "descriptors.csv")["descriptor"])
+
+
+def test_a_missing_plugin_is_named(phantom: Path, tmp_path: Path, experiment_file: ExperimentFile) -> None:
+    experiment = load_experiment(experiment_file(plugins=["nowhere.py"]))
+    with pytest.raises(ConfigError, match=r"nowhere\.py"):
+        train(experiment, phantom, tmp_path / "run", folder=tmp_path)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import torch
+from shapewise.losses import ShapeConstraintLoss
+from shapewise.training import PixelSupervision, ShapeSupervision
+from shapewise.training.supervision import table_bounds
+
+NAN = float("nan")
+
+
+def test_pixels_are_scored_by_cross_entropy_in_float32() -> None:
+    logits, mask = torch.randn(2, 3, 4, 4), torch.randint(0, 3, (2, 4, 4))
+    loss = PixelSupervision()(logits.half(), {"mask": mask})
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits.half().float(), mask))
+
+
+def test_a_table_scores_as_the_mask_that_it_describes() -> None:
+    mask = torch.zeros(1, 16, 16, dtype=torch.long)
+    mask[:, 4:10, 5:12] = 1
+    loss = ShapeConstraintLoss(("volume", "centroid", "spread"), softmax=True)
+    logits = torch.randn(1, 2, 16, 16, generator=torch.Generator().manual_seed(0))
+    hard = torch.nn.functional.one_hot(mask, 2).movedim(-1, 1).float()
+    targets = {}
+    for descriptor in loss.descriptors:
+        values = descriptor.function(hard[:, 1:])
+        targets[descriptor.name] = torch.stack([values, values * NAN, values * NAN], dim=-1)
+    scored = ShapeSupervision(loss)(logits, {"targets": targets})
+    torch.testing.assert_close(scored, loss(logits, mask))
+
+
+def test_a_tables_own_bounds_win_over_the_margin() -> None:
+    logits = torch.zeros(1, 2, 10, 10)  # half of a hundred pixels
+    value = torch.tensor([[[20.0]]])
+    wide = torch.stack([value, value * 0, value * 0 + 60], dim=-1)
+    report = ShapeConstraintLoss(("volume",), penalty="hinge", softmax=True).report(
+        logits, table_bounds({"volume": wide})
+    )
+    assert report.total.item() == 0
+    assert report.satisfied["volume"].item() == 1
+
+
+def test_a_new_epoch_moves_the_penalty_on() -> None:
+    supervision = ShapeSupervision(ShapeConstraintLoss(("volume",), softmax=True))
+    before = supervision.loss.penalty.state_dict()["t"].clone()
+    supervision.start_epoch(10)
+    assert supervision.loss.penalty.state_dict()["t"] > before
