@@ -71,7 +71,7 @@ class Case:
         """
         if self.mask is None:
             raise DataError(self.image, expected="a mask beside the image", found="none")
-        labels = SimpleITK.GetArrayFromImage(read_voxels(self.mask))
+        labels: NDArray[np.integer] = SimpleITK.GetArrayFromImage(read_voxels(self.mask))
         if labels.shape != volume.image.shape:
             expected = f"a mask of the image's shape {volume.image.shape}"
             raise DataError(self.mask, expected=expected, found=labels.shape)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from shapewise.typing import Logits
+import torch
+
+from shapewise.typing import Logits, Tensor
 
 
 def clip_each_image(logits: Logits, limit: float) -> None:
@@ -15,7 +17,6 @@ def clip_each_image(logits: Logits, limit: float) -> None:
         logits: (B, K, H, W), of a loss that is a mean over the batch; a hook is left on it.
         limit: largest norm of the gradient of an image's own loss with respect to its logits.
 
-    >>> import torch
     >>> logits = torch.zeros(2, 1, 1, 1, requires_grad=True)
     >>> clip_each_image(logits, limit=1.0)
     >>> (logits.flatten() * torch.tensor([100.0, 0.1])).sum().backward()
@@ -24,8 +25,8 @@ def clip_each_image(logits: Logits, limit: float) -> None:
     """
 
     def scale_down(gradient: Logits) -> Logits:
-        norms = gradient.flatten(1).norm(dim=1).clamp_min(1e-12)
-        factors = (limit / len(gradient) / norms).clamp(max=1)
+        norms = torch.linalg.vector_norm(gradient.flatten(1), dim=1).clamp_min(1e-12)
+        factors: Tensor = (limit / len(gradient) / norms).clamp(max=1)
         return gradient * factors.view(-1, *[1] * (gradient.ndim - 1))
 
     if logits.requires_grad:
