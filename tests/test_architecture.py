@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "build": LEAVES
     | {"config", "descriptors", "constraints", "losses", "data", "networks", "training", "run_folder"},
     "runs": LEAVES | {"config", "run_folder", "build", "data", "training", "evaluation"},
+    "__main__": {"cli"},
     "cli": LEAVES | {"config", "runs", "data", "evaluation", "plots"},
 }
 PURE = {"typing", "errors", "descriptors", "constraints", "losses"}

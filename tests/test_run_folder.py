@@ -83,8 +83,13 @@ def test_only_a_folder_that_the_failed_block_made_is_removed(tmp_path: Path, exi
     folder = tmp_path / "run"
     if existed:
         folder.mkdir()
-    with pytest.raises(KeyboardInterrupt), discarded_on_error(folder):
-        folder.mkdir(exist_ok=True)
-        (folder / "file").write_text("x")
-        raise KeyboardInterrupt
+
+    def fail() -> None:
+        with discarded_on_error(folder):
+            folder.mkdir(exist_ok=True)
+            (folder / "file").write_text("x")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
     assert folder.exists() == existed

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+
 from shapewise.build import build_fit, build_split, build_study, build_table
 from shapewise.config import load_experiment
 from shapewise.data.describe import describe

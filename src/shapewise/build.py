@@ -87,14 +87,14 @@ def build_preprocessing(experiment: Experiment) -> Preprocessing:
 
 
 def build_table(experiment: Experiment, study: Study, split: Split, out: Path) -> pd.DataFrame | None:
-    """Read the experiment's table; where it names none, describe the masks that training may see into `out`.
+    """Copy the experiment's table to `out`; where it names none, describe the masks that training may see.
 
-    The table is written and read again, so that a run learns from the file, whoever made it. None if there
-    is neither a table nor a mask.
+    A run learns from that copy, whoever made the numbers, and can be moved with it. None if there is neither
+    a table nor a mask.
     """
-    if experiment.data.table is not None:
-        return read_table(Path(experiment.data.table), study.classes)
-    if not out.exists():
+    if not out.exists() and experiment.data.table is not None:
+        write_table(read_table(Path(experiment.data.table), study.classes), out)
+    elif not out.exists():
         seen = [case for case in (*split["train"], *split["validation"]) if case.mask is not None]
         if not seen:
             return None

@@ -156,7 +156,7 @@ def compare(
     Example: shapewise compare runs/pixels runs/barrier --out report
     """
     report = compare_runs(runs, out)
-    screen.print((report.parent / "table1.md").read_text(), soft_wrap=True)
+    screen.print((report.parent / "table1.md").read_text(encoding="utf-8"), soft_wrap=True)
     screen.print(f"report: {report}")
 
 

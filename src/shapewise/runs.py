@@ -66,7 +66,7 @@ def train(experiment: Experiment, root: Path, out: Path, *, folder: Path = Path(
         )
         write_split(run, split)
         table = build_table(experiment, study, split, run.table_file)
-        fit = build_fit(experiment, study, split, table, cache=run.path / "cache")
+        fit = build_fit(experiment, study, split, table, cache=out.parent / ".shapewise-cache")
     trainer = build_trainer(experiment, run, fit)
     started = time.time()
     resume_from = run.checkpoints / "last.ckpt"
@@ -165,14 +165,14 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
     load_plugins(experiment, Path(record["plugin_folder"]))
     root = Path(record["data_root"]) if root is None else root
     study = read_split(run, build_study(experiment, root), split)
-    supervision, table = experiment.supervision, experiment.data.table
+    supervision = experiment.supervision
     return evaluate_cases(
         load_network(run, experiment, study.classes),
         study,
         build_preprocessing(experiment),
         run.path,
         root=root,
-        table=None if table is None else read_table(Path(table), study.classes),
+        table=read_table(run.table_file, study.classes) if run.table_file.exists() else None,
         descriptors=supervision.descriptors,
         margins=Margins(
             relative=supervision.margin,

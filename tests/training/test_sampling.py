@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from shapewise.training import EpochShuffle
 from shapewise.training.sampling import stream_seed
 

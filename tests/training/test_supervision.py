@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import torch
+
 from shapewise.losses import ShapeConstraintLoss
 from shapewise.training import PixelSupervision, ShapeSupervision
 from shapewise.training.supervision import table_bounds

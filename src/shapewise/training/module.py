@@ -124,6 +124,9 @@ class SegmentationModule(pl.LightningModule):
         """Log the 3-D Dice of the epoch."""
         if self.case_dice is None:
             return
+        if self.trainer.world_size > 1:
+            self.case_dice.overlap = self.all_gather(self.case_dice.overlap.to(self.device)).sum(0).cpu()
+            self.case_dice.size = self.all_gather(self.case_dice.size.to(self.device)).sum(0).cpu()
         dice = self.case_dice.mean()
         named = {f"val_dice_{name}": value for name, value in zip(self.classes, dice, strict=True)}
         self.log_dict(named, sync_dist=True)

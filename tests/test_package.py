@@ -1,0 +1,50 @@
+"""What a bare installation can do: the mathematics needs torch and numpy, the commands say what they need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+APP = (
+    "matplotlib",
+    "monai",
+    "pandas",
+    "pydantic",
+    "pytorch_lightning",
+    "rich",
+    "scipy",
+    "SimpleITK",
+    "tensorboard",
+    "typer",
+    "yaml",
+)
+HIDE = f"import sys; sys.modules.update(dict.fromkeys({APP!r})); "
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", HIDE + code], capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("room", ["shapewise", "shapewise.losses", "shapewise.networks.registry"])
+def test_the_library_needs_torch_and_numpy_only(room: str) -> None:
+    done = run(f"import {room}")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_commands_name_what_is_missing() -> None:
+    done = run("from shapewise.__main__ import main; main()")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [done.stderr.strip()]
+    assert "pip install 'shapewise[app]'" in done.stderr
+
+
+def test_the_loss_works_in_three_lines_without_the_app() -> None:
+    done = run(
+        "import torch; from shapewise import ShapeConstraintLoss; "
+        "logits = torch.zeros(1, 2, 8, 8, requires_grad=True); mask = torch.zeros(1, 8, 8).long(); "
+        "mask[:, 2:5, 2:5] = 1; ShapeConstraintLoss(softmax=True)(logits, mask).backward(); "
+        "assert logits.grad.isfinite().all() and logits.grad.abs().sum() > 0"
+    )
+    assert done.returncode == 0, done.stderr
