@@ -164,6 +164,6 @@ def discarded_on_error(folder: Path) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")  # the processes of a run may write at once
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)

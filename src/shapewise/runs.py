@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -85,10 +86,11 @@ def train(experiment: Experiment, root: Path, out: Path, *, folder: Path = Path(
 def build_trainer(experiment: Experiment, run: RunFolder, fit: Fit) -> pl.Trainer:
     """Build the Lightning trainer: checkpoints, logs and progress go where the run folder says."""
     training = experiment.training
-    best = ModelCheckpoint(
-        run.checkpoints, filename="best", monitor=fit.monitor, mode=fit.mode, enable_version_counter=False
+    # At the end of an epoch, and not of its validation: a run is then resumed between two epochs.
+    keep = partial(
+        ModelCheckpoint, run.checkpoints, enable_version_counter=False, save_on_train_epoch_end=True
     )
-    last = ModelCheckpoint(run.checkpoints, filename="last", enable_version_counter=False)
+    best, last = keep(filename="best", monitor=fit.monitor, mode=fit.mode), keep(filename="last")
     terminal = sys.stderr.isatty()
     callbacks: list[pl.Callback] = [EpochLog(run.log_file, say=not terminal), best, last]
     return pl.Trainer(

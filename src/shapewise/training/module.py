@@ -69,7 +69,6 @@ class SegmentationModule(pl.LightningModule):
         self.yardstick = yardstick
         self.validation_case = validation_case
         self.seed = seed
-        self.generator = torch.Generator()
         self.case_dice: CaseDice | None = None
 
     def configure_optimizers(self) -> Any:
@@ -82,24 +81,41 @@ class SegmentationModule(pl.LightningModule):
         return {"optimizer": adam, "lr_scheduler": cosine}
 
     def on_train_epoch_start(self) -> None:
-        """Seed the epoch, so that a resumed run draws what an uninterrupted one would have drawn."""
-        torch.manual_seed(stream_seed(self.seed, self.current_epoch, stream=1 + 2 * self.global_rank))
-        self.generator = torch.Generator(device=self.device)
-        self.generator.manual_seed(
-            stream_seed(self.seed, self.current_epoch, stream=2 + 2 * self.global_rank)
-        )
+        """Tell the supervision which epoch begins."""
         self.supervision.start_epoch(self.current_epoch)
 
     def training_step(self, batch: Mapping[str, Any], batch_index: int) -> Tensor:
         """One batch: the loss in the annotation's frame."""
-        theta = self.augmentation.sample(batch["image"], self.generator)
-        images = self.augmentation.apply(batch["image"], theta, self.generator)
+        generator = self.seed_batch(batch_index)
+        theta = self.augmentation.sample(batch["image"], generator)
+        images = self.augmentation.apply(batch["image"], theta, generator)
         logits = self.augmentation.unwarp(self.network(images), theta)
         if self.optimisation.image_clip:
             clip_each_image(logits, self.optimisation.image_clip)
         loss: Tensor = self.supervision(logits, batch)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(images))
+        self.log(
+            "train_loss",
+            loss,
+            on_step=False,
+            on_epoch=True,
+            prog_bar=True,
+            batch_size=len(images),
+            sync_dist=True,
+        )
         return loss
+
+    def seed_batch(self, batch_index: int) -> torch.Generator:
+        """Seed dropout, and return the source of augmentation.
+
+        Each batch has streams of its own: whatever else draws random numbers in between, a resumed run draws
+        what an uninterrupted one would have drawn.
+        """
+        dropout, augmentation = (
+            stream_seed(self.seed, self.current_epoch, batch_index, self.global_rank, purpose)
+            for purpose in (0, 1)
+        )
+        torch.manual_seed(dropout)
+        return torch.Generator(device=self.device).manual_seed(augmentation)
 
     def on_validation_epoch_start(self) -> None:
         """Start counting overlaps afresh."""
@@ -124,10 +140,8 @@ class SegmentationModule(pl.LightningModule):
         """Log the 3-D Dice of the epoch."""
         if self.case_dice is None:
             return
-        if self.trainer.world_size > 1:
-            self.case_dice.overlap = self.all_gather(self.case_dice.overlap.to(self.device)).sum(0).cpu()
-            self.case_dice.size = self.all_gather(self.case_dice.size.to(self.device)).sum(0).cpu()
+        self.case_dice.sum_over_processes(self.device)
         dice = self.case_dice.mean()
         named = {f"val_dice_{name}": value for name, value in zip(self.classes, dice, strict=True)}
-        self.log_dict(named, sync_dist=True)
-        self.log("val_dice", dice.mean(), prog_bar=True, sync_dist=True)
+        self.log_dict(named)
+        self.log("val_dice", dice.mean(), prog_bar=True)

@@ -31,6 +31,13 @@ class CaseDice:
             self.overlap[:, label - 1].index_add_(0, case.cpu(), (p & m).sum(1).double().cpu())
             self.size[:, label - 1].index_add_(0, case.cpu(), (p.sum(1) + m.sum(1)).double().cpu())
 
+    def sum_over_processes(self, device: torch.device) -> None:
+        """Add up what the processes of a distributed run have counted, each on its share of the slices."""
+        if torch.distributed.is_initialized():
+            counts = torch.stack([self.overlap, self.size]).to(device)
+            torch.distributed.all_reduce(counts)
+            self.overlap, self.size = counts.cpu()
+
     def mean(self) -> Tensor:
         """Mean over cases, one value a foreground class."""
         both_empty = self.size == 0
