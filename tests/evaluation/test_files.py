@@ -109,3 +109,17 @@ def test_a_folder_with_a_dot_names_its_mask(tmp_path: Path) -> None:
     series = tmp_path / "scan.v2"
     series.mkdir()
     assert mask_name(series) == "scan.v2.nii.gz"
+
+
+def test_an_image_behind_a_link_lends_its_mask_the_links_name(tmp_path: Path) -> None:
+    """Data sets are often folders of links into a store whose file names say nothing."""
+    stored, link = tmp_path / "0b5c9f", tmp_path / "patient1.nii.gz"
+    stored.touch()
+    link.symlink_to(stored)
+    assert mask_name(link) == "patient1.nii.gz"
+
+
+def test_here_is_a_folder_with_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "series").mkdir()
+    monkeypatch.chdir(tmp_path / "series")
+    assert mask_name(Path()) == "series.nii.gz"

@@ -37,7 +37,8 @@ def mask_name(image: Path) -> str:
         >>> [mask_name(Path(name)) for name in ("a/heart.nii", "b/Case01.mhd", "c/scan.nrrd")]
         ['heart.nii.gz', 'Case01.mhd', 'scan.nii.gz']
     """
-    name = image.resolve().name
+    # Made absolute for a name's sake (of "." too), and links kept: what they point at is named for a store.
+    name = Path(os.path.abspath(image)).name
     if image.is_dir():
         return f"{name}.nii.gz"
     for suffix in (*NIFTI, *METAIMAGE):
