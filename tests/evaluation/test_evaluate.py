@@ -12,7 +12,7 @@ from torch import nn
 
 from shapewise.data.cases import Study
 from shapewise.data.layouts import find_cases
-from shapewise.data.prepare import Preprocessing
+from shapewise.data.prepare import Preprocessing, prepare_images
 from shapewise.errors import DataError
 from shapewise.evaluation.evaluate import METRICS, evaluate_cases
 
@@ -147,17 +147,34 @@ def test_nothing_but_unmeasured_cases_still_writes_every_table(tmp_path: Path) -
     assert pd.read_csv(tmp_path / "run" / "values.csv").empty
 
 
-def test_unknown_spacing_leaves_the_millimetres_empty(tmp_path: Path) -> None:
-    folder = tmp_path / "promise"
+def write_promise(folder: Path) -> Study:
+    """A case whose header says nothing about its spacing."""
     folder.mkdir()
     image = SimpleITK.GetImageFromArray(heart(6).astype(np.int16) // 3 * 100)
     SimpleITK.WriteImage(image, str(folder / "Case00.mhd"))
     SimpleITK.WriteImage(SimpleITK.GetImageFromArray(heart(6) // 3), str(folder / "Case00_segmentation.mhd"))
-    metrics = evaluate_cases(TwoClasses(), find_cases(folder), PREPROCESSING, tmp_path / "run")
+    return find_cases(folder)
+
+
+def test_unknown_spacing_leaves_the_millimetres_empty(tmp_path: Path) -> None:
+    study = write_promise(tmp_path / "promise")
+    metrics = evaluate_cases(TwoClasses(), study, PREPROCESSING, tmp_path / "run")
     assert metrics["dice"].iloc[0] > 0.9
     assert metrics[["hd95_mm", "assd_mm", "volume_ml", "volume_ml_reference"]].isna().all(axis=None)
     assert metrics["satisfied"].iloc[0] > 0.5
     assert pd.read_csv(tmp_path / "run" / "biomarkers.csv").empty
+
+
+def test_a_placeholder_is_no_spacing_to_resample_by(tmp_path: Path) -> None:
+    """Training refuses it in the same words."""
+    study = write_promise(tmp_path / "promise")
+    preprocessing = Preprocessing((32, 32), spacing=0.5)
+    with pytest.raises(DataError, match=r"Case00.*known spacing") as evaluating:
+        evaluate_cases(TwoClasses(), study, preprocessing, tmp_path / "run")
+    with pytest.raises(DataError) as preparing:
+        prepare_images(study.cases, preprocessing, tmp_path / "cache")
+    assert str(evaluating.value) == str(preparing.value)
+    assert not (tmp_path / "run").exists()
 
 
 class TwoClasses(nn.Module):

@@ -98,10 +98,12 @@ def evaluate_cases(
         The metrics: one row a case, frame and class, with the columns `METRICS`.
 
     Raises:
-        DataError: There are no cases, an image or mask cannot be read, or the folder not be written.
+        DataError: There are no cases, an image or mask cannot be read, or the folder not be written; the
+            spacing of an image is unknown and the preprocessing resamples by it.
     """
     if not study.cases:
         raise DataError("evaluation", expected="at least one case", found="none")
+    _require_spacing(study.cases, preprocessing)
     published = None if root is None else hearts.find_published(root)
     references = None if published is None else hearts.read_published(published)
     classes = study.classes
@@ -132,6 +134,14 @@ def prediction_name(case: Case) -> str:
     return f"{case.name}_frame{case.frame:02d}.nii.gz"
 
 
+def _require_spacing(cases: Sequence[Case], preprocessing: Preprocessing) -> None:
+    """Refuse what training refuses: to resample by a header's placeholder."""
+    unknown = [case for case in cases if not case.spacing_known]
+    if preprocessing.spacing is not None and unknown:
+        expected = f"a known spacing, to resample to {preprocessing.spacing} mm"
+        raise DataError(unknown[0].image, expected=expected, found="none")
+
+
 def _predict(
     network: nn.Module,
     case: Case,
@@ -141,9 +151,10 @@ def _predict(
     batch_size: int,
 ) -> Scan:
     volume = case.read_image()
+    spacing = volume.spacing if case.spacing_known else None
     annotated = None if case.mask is None else case.read_mask(classes, volume)
     predicted = predict_volume(
-        network, volume.image, volume.spacing, preprocessing, device=device, batch_size=batch_size
+        network, volume.image, spacing, preprocessing, device=device, batch_size=batch_size
     )
     return Scan(case, volume, predicted, annotated)
 
@@ -160,7 +171,7 @@ def _values(
     if annotation is None:
         return pd.DataFrame(columns=list(numbers.COLUMNS))
     height, width = scan.predicted.shape[1:]
-    frame = preprocessing.frame((height, width), scan.volume.spacing[1:])
+    frame = preprocessing.frame((height, width), scan.spacing and scan.spacing[1:])
     key = scan.case.name, scan.case.frame
     return numbers.slice_values(
         scan.predicted,
@@ -179,7 +190,7 @@ def _annotation(
     """From the table where it has the case, else from the mask."""
     if table is not None:
         depth, height, width = scan.predicted.shape
-        spacing = None if scan.spacing is None else scan.spacing[1:]
+        spacing = scan.spacing and scan.spacing[1:]
         key = scan.case.name, scan.case.frame
         found = numbers.annotation_from_table(
             table, key, (depth, height, width), spacing, classes, descriptors
