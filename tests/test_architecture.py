@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "data": LEAVES | {"descriptors"},
     "networks": LEAVES,
     "training": LEAVES | {"losses", "constraints", "data"},
-    "evaluation": LEAVES | {"descriptors", "data"},
+    "evaluation": LEAVES | {"descriptors", "constraints", "data"},
     "plots": LEAVES | {"evaluation", "constraints", "data", "config", "run_folder"},
     "config": {"errors"},
     "run_folder": {"errors", "config"},

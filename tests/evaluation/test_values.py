@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from shapewise.constraints import Bounds
 from shapewise.data.frames import Frame, resample_mask, rescale_values
 from shapewise.data.table import COLUMNS as TABLE
 from shapewise.errors import TableError
@@ -113,27 +114,91 @@ def test_a_missed_object_violates_all_that_is_known_of_it() -> None:
 @pytest.mark.parametrize(
     "margins", [Margins(0.1), Margins(0.2, raw=True), Margins(absolute={"centroid": 0.6})]
 )
-def test_satisfied_agrees_with_the_loss(margins: Margins) -> None:
-    """The rule here is the loss's own, on any pair of masks."""
+@pytest.mark.parametrize("bounds", ["none", "own"])
+def test_satisfied_agrees_with_the_loss(margins: Margins, bounds: str) -> None:
+    """On any pair of masks, and for tables that leave values, bounds or both open."""
     generator = np.random.default_rng(0)
     annotated, predicted = two_objects(), two_objects()
+    annotated[0, 15, 4] = 2  # one pixel, which has no spread to measure by
+    predicted[0, 15, 4] = 2
     predicted[generator.random(SHAPE) < 0.05] = 1
-    rows = compare(predicted, annotated, descriptors=DESCRIPTORS, margins=margins)
-    loss = ShapeConstraintLoss(
+    annotation = annotation_from_labels(annotated, CLASSES, DESCRIPTORS)
+    if bounds == "own":
+        open_some_sides(annotation.numbers, generator)
+    rows = slice_values(
+        predicted,
+        annotation,
+        key=("p1", 1),
+        frame=IDENTITY,
+        classes=CLASSES,
+        descriptors=DESCRIPTORS,
+        margins=margins,
+    )
+    satisfied = loss(margins).report(one_hot(predicted), target(annotation.numbers)).satisfied
+    below = (rows["predicted"] >= rows["lower"]).where(rows["lower"].notna())
+    above = (rows["predicted"] <= rows["upper"]).where(rows["upper"].notna())
+    sides = pd.concat([below, above]).astype(float).groupby(pd.concat([rows["descriptor"]] * 2)).mean()
+    assert sides.to_dict() == pytest.approx({name: satisfied[name].item() for name in DESCRIPTORS})
+
+
+def open_some_sides(numbers: dict[str, np.ndarray], generator: np.random.Generator) -> None:
+    """Give half of the numbers a bound or two of their own, on either side of them, and take values away."""
+    for values in numbers.values():
+        low, high = (values[..., 0] + sign * generator.uniform(-4, 5, values.shape[:-1]) for sign in (-1, 1))
+        ordered = low <= high
+        for side, bound in ((1, low), (2, high)):
+            chosen = ordered & (generator.random(ordered.shape) < 0.5)
+            values[..., side][chosen] = bound[chosen]
+        values[..., 0][generator.random(ordered.shape) < 0.3] = np.nan
+        values[0, 0, :, 0] = np.nan  # an object of which nothing but ranges is known
+
+
+def loss(margins: Margins) -> ShapeConstraintLoss:
+    return ShapeConstraintLoss(
         DESCRIPTORS,
         penalty="hinge",
         margin=margins.relative,
         absolute_margins=margins.absolute,
         residual_scale="raw" if margins.raw else "relative",
     )
-    probs = torch.nn.functional.one_hot(torch.from_numpy(predicted).long(), 3).movedim(-1, 1).double()
-    report = loss.report(probs, torch.from_numpy(annotated))
-    below = (rows["predicted"] >= rows["lower"]).where(rows["lower"].notna())
-    above = (rows["predicted"] <= rows["upper"]).where(rows["upper"].notna())
-    sides = pd.concat([below, above]).astype(float)
-    for name in DESCRIPTORS:
-        mine = sides[sides.index.get_level_values("descriptor") == name].mean()
-        assert mine == pytest.approx(report.satisfied[name].item()), name
+
+
+def one_hot(labels: np.ndarray) -> torch.Tensor:
+    return torch.nn.functional.one_hot(torch.from_numpy(labels).long(), 3).movedim(-1, 1).double()
+
+
+def target(numbers: dict[str, np.ndarray]) -> dict[str, Bounds]:
+    """Bounds as training makes them of a table's numbers."""
+    sides = {name: torch.from_numpy(values).unbind(-1) for name, values in numbers.items()}
+    return {name: Bounds(lower, upper, value) for name, (value, lower, upper) in sides.items()}
+
+
+@pytest.mark.parametrize(
+    ("given", "bounds", "satisfied"),
+    [
+        ((np.nan, 90, 110), (90, 110), False),  # a range without a value, as from a report
+        ((np.nan, np.nan, np.nan), (np.nan, np.nan), None),  # unknown, which is not absent
+        ((100, np.nan, 80), (80, 80), False),  # the margin never passes a bound of the table's own
+        ((0, np.nan, np.nan), (np.nan, 1), False),
+        ((36, 30, np.inf), (30, np.nan), True),
+    ],
+)
+def test_what_a_table_leaves_open(given: tuple, bounds: tuple, satisfied: bool | None) -> None:
+    """The prediction has 36 px."""
+    rows = table(two_objects(), ("volume",))
+    chosen = (rows["class"] == "LV") & (rows["slice"] == 1)
+    rows.loc[chosen, ["value", "lower", "upper"]] = given
+    found = slice_values(
+        two_objects(),
+        look_up(rows, descriptors=("volume",)),
+        key=("p1", 1),
+        frame=IDENTITY,
+        classes=CLASSES,
+        descriptors=("volume",),
+    )
+    volume = found[(found["class"] == "LV") & (found["slice"] == 1)].iloc[0]
+    assert volume[["lower", "upper"]].tolist() == pytest.approx(list(bounds), nan_ok=True)
+    assert (None if pd.isna(volume["satisfied"]) else bool(volume["satisfied"])) is satisfied
 
 
 def test_bounds_are_those_of_the_prepared_slice() -> None:

@@ -1,9 +1,9 @@
 """Predicted descriptors against annotated ones, slice by slice, with the bounds that training gave them.
 
-All numbers are listed in pixels of the native slice. The bounds are those of `shapewise.losses`, whose rule
-is written again here because evaluation does not know the losses: a table's own `lower` and `upper` where it
-has them, else the annotated value plus or minus a margin. They are formed in prepared pixels, as in training,
-and mapped back. Priors that tie two classes together (ratios, contact) belong to no class and are not listed.
+All numbers are listed in pixels of the native slice. The bounds are the loss's own, from
+`shapewise.constraints.constrain`: a table's `lower` and `upper` where it has them, else the annotated value
+plus or minus a margin. They are formed in prepared pixels, as in training, and mapped back. Priors that tie
+two classes together (ratios, contact) belong to no class and are not listed.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
+from shapewise.constraints import Bounds, Rule, constrain, object_spread, present_classes
 from shapewise.data.frames import Frame, rescale_values, unit_and_origin
 from shapewise.data.targets import table_targets
 from shapewise.descriptors import registry
@@ -35,6 +37,8 @@ COLUMNS = (
     "satisfied",
 )
 DESCRIPTORS = ("volume", "centroid", "spread", "length")
+SIZES = ("volume", "spread", "covariance")
+"""Descriptors that tell how far an object spreads."""
 
 Labels = npt.NDArray[np.integer]
 Numbers = npt.NDArray[np.float64]
@@ -189,79 +193,51 @@ def _bounds(
     name: str, native: Mapping[str, Numbers], frame: Frame, margins: Margins
 ) -> tuple[Numbers, Numbers]:
     """Bounds (D, K, C) in native pixels, NaN where there is none."""
-    prepared = {key: _to_prepared(key, value, frame) for key, value in native.items()}
-    value, lower, upper = np.moveaxis(prepared[name], -1, 0)
-    half = _half_width(name, prepared, frame, margins)
-    lower, upper = _prefer(lower, value - half), _prefer(upper, value + half)
-    absent = ~_present(prepared)[..., None]
-    allowed = _prefer(prepared[name][..., 2], np.full_like(value, margins.absent_volume))
-    lower = np.where(absent, np.nan, lower)
-    upper = np.where(absent, allowed if name == "volume" else np.nan, upper)
+    given = {key: _to_prepared(key, numbers, frame) for key, numbers in native.items()}
+    known = {key: bounds.center() for key, bounds in given.items()}
+    allowed = constrain(
+        known[name],
+        given[name],
+        _rule(name, margins),
+        spread=_spread(known, frame),
+        present=present_classes(known),
+    )
     unit, origin = unit_and_origin(name, np.asarray(frame.step), np.asarray(frame.offset))
-    return _open_is_nan(lower * unit + origin), _open_is_nan(upper * unit + origin)
+    lower, upper = (side.numpy() * unit + origin for side in (allowed.lower, allowed.upper))
+    return _open_is_nan(lower), _open_is_nan(upper)
 
 
-def _to_prepared(name: str, native: Numbers, frame: Frame) -> Numbers:
-    """Values and bounds (D, K, C, 3) in prepared pixels."""
-    return np.moveaxis(rescale_values(name, np.moveaxis(native, -1, 0), frame), 0, -1)
+def _to_prepared(name: str, native: Numbers, frame: Frame) -> Bounds:
+    """Bounds (D, K, C) in prepared pixels, from value, lower and upper (D, K, C, 3)."""
+    moved = (rescale_values(name, native[..., part], frame) for part in range(3))
+    value, lower, upper = (torch.from_numpy(part) for part in moved)
+    return Bounds(lower, upper, value)
+
+
+def _rule(name: str, margins: Margins) -> Rule:
+    """How the loss bounds a descriptor whose unit is the prepared pixel."""
+    descriptor = registry.get(name)
+    power = descriptor.unit_power(2)
+    return Rule(
+        descriptor.scale,
+        # Half a pixel keeps an object of one pixel, whose spread is 0, from having no margin at all.
+        floor=0.5**power if power else 1e-3,
+        margin=margins.relative,
+        absolute=margins.absolute.get(name),
+        raw=margins.raw,
+        absent_upper=margins.absent_volume if name == "volume" else None,
+    )
+
+
+def _spread(known: Mapping[str, Tensor], frame: Frame) -> Tensor:
+    """How far every object spreads along both axes (D, K, 2); a tenth of the slice if nothing says."""
+    sizes = {name: known[name] for name in SIZES if name in known}
+    fallback = torch.full((2,), min(frame.size) / 10, dtype=torch.float64)
+    return object_spread(2, **sizes, fallback=fallback)
 
 
 def _open_is_nan(bound: Numbers) -> Numbers:
     return np.where(np.isfinite(bound), bound, np.nan)
-
-
-def _present(prepared: Mapping[str, Numbers]) -> npt.NDArray[np.bool_]:
-    """Which classes (D, K) the annotation says are there: by their volume, else by having a number at all."""
-    known: npt.NDArray[np.bool_] = np.any(
-        [np.isfinite(numbers[..., 0]).any(-1) for numbers in prepared.values()], axis=0
-    )
-    if "volume" not in prepared:
-        return known
-    volume = prepared["volume"][..., 0, 0]
-    present: npt.NDArray[np.bool_] = np.where(np.isnan(volume), known, volume > 0)
-    return present
-
-
-def _half_width(name: str, prepared: Mapping[str, Numbers], frame: Frame, margins: Margins) -> Numbers:
-    """Half-width of the margin (D, K, C)."""
-    value, descriptor = prepared[name][..., 0], registry.get(name)
-    if name in margins.absolute:
-        return np.full_like(value, margins.absolute[name])
-    if margins.raw and descriptor.scale in ("value", "spread"):
-        return margins.relative * np.abs(value)
-    scale = _scale(descriptor.scale, value, _spread(prepared, frame))
-    power = descriptor.unit_power(2)
-    # Half a pixel keeps an object of one pixel, whose spread is 0, from having no margin at all.
-    return margins.relative * np.maximum(scale, 0.5**power if power else 1e-3)
-
-
-def _scale(kind: registry.Scale, value: Numbers, spread: Numbers) -> Numbers:
-    """What a relative margin is a share of, (D, K, C)."""
-    if kind == "value":
-        return np.abs(value)
-    if kind == "one":
-        return np.ones_like(value)
-    if kind == "spread":
-        return spread
-    return np.stack([spread[..., i] * spread[..., j] for i, j in ((0, 0), (0, 1), (1, 1))], axis=-1)
-
-
-def _spread(prepared: Mapping[str, Numbers], frame: Frame) -> Numbers:
-    """Spread of every object along both axes (D, K, 2), from the best of what is known of it.
-
-    Its spread, or its covariance, or a disc's of its volume, or a tenth of the slice.
-    """
-    first = next(iter(prepared.values()))
-    spread = np.full((*first.shape[:2], 2), min(frame.size) / 10)
-    if "volume" in prepared:
-        spread = _prefer((np.sqrt(prepared["volume"][..., 0] / np.pi) / 2).repeat(2, axis=-1), spread)
-    if "covariance" in prepared:
-        spread = _prefer(np.sqrt(prepared["covariance"][..., [0, 2], 0]), spread)
-    return _prefer(prepared["spread"][..., 0], spread) if "spread" in prepared else spread
-
-
-def _prefer(first: Numbers, second: Numbers) -> Numbers:
-    return np.where(np.isnan(first), second, first)
 
 
 def _tidy(columns: Mapping[str, Numbers], annotated: npt.NDArray[np.bool_]) -> pd.DataFrame:
@@ -275,6 +251,6 @@ def _tidy(columns: Mapping[str, Numbers], annotated: npt.NDArray[np.bool_]) -> p
 def _satisfied(rows: pd.DataFrame) -> pd.Series:
     """Whether the prediction lies within the bounds, but for rounding; NA where there are none."""
     lower, upper = rows["lower"].fillna(-np.inf), rows["upper"].fillna(np.inf)
-    slack = 1e-6 * rows["annotated"].abs().fillna(0).clip(lower=1)
+    slack = 1e-6 * rows[["annotated", "lower", "upper"]].abs().max(axis=1).clip(lower=1)
     within = (rows["predicted"] >= lower - slack) & (rows["predicted"] <= upper + slack)
     return within.astype("boolean").mask(rows["lower"].isna() & rows["upper"].isna())
