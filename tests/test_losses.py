@@ -235,6 +235,23 @@ class TestAbsentClasses:
             assert report.contributions[name] == 0
             assert report.satisfied[name] == 1
 
+    def test_an_absent_class_keeps_its_volume_bound_where_volumes_are_not_constrained(self) -> None:
+        prediction = torch.full((1, 2, 10, 10), 0.36)
+        loss = hinge("centroid", "spread")
+        # 36 pixels, one allowed, measured against 2% of the image.
+        unplaced = {name: torch.full((1, 1, 2), NAN) for name in ("centroid", "spread")}
+        for absent in (square(0.0), unplaced | {"volume": torch.zeros(1, 1, 1)}):
+            report = loss.report(prediction, absent)
+            assert report.total.item() == pytest.approx(35 / 2)
+            assert report.contributions["absent_volume"] == report.total
+            assert report.satisfied["absent_volume"] == 0
+
+    def test_that_bound_is_for_absent_classes_only(self) -> None:
+        for target in (square(), {name: torch.full((1, 1, 2), NAN) for name in ("centroid", "spread")}):
+            report = hinge("centroid", "spread").report(square(0.5), target)
+            assert report.total == report.contributions["absent_volume"] == 0
+            assert report.active["absent_volume"] == 0
+
     def test_a_relation_needs_both_of_its_classes(self) -> None:
         mask = hearts()
         mask[mask == 3] = 0
@@ -354,6 +371,16 @@ class TestLaws:
         in_mm = ShapeConstraintLoss(EVERYTHING, softmax=True, spacing=(step, step))(logits(), hearts())
         torch.testing.assert_close(in_mm, expected, rtol=1e-4, atol=1e-5)
 
+    def test_a_report_counts_the_bounds_that_apply(self) -> None:
+        mask = hearts()
+        mask[0][mask[0] == 1] = 0
+        report = ShapeConstraintLoss(softmax=True, relations=HEART).report(logits(), mask)
+        counts = {name: count.item() for name, count in report.active.items()}
+        # Five objects are there; the sixth keeps the upper bound of its volume.
+        bounds = {"volume": 5 * 2 + 1, "centroid": 5 * 4, "spread": 5 * 4, "length": 5 * 2}
+        relations = {"ratio_length_2_3": 2 * 2, "difference_centroid_2_3": 2 * 4, "contact_1_3": 2}
+        assert counts == bounds | relations
+
     def test_a_perfect_prediction_satisfies_everything(self) -> None:
         report = ShapeConstraintLoss(EVERYTHING).report(encoded(hearts()), hearts())
         assert all(fraction == 1 for fraction in report.satisfied.values())
@@ -367,7 +394,7 @@ class TestLaws:
         assert torch.equal(report.total, loss(logits(), hearts()))
         torch.testing.assert_close(sum(report.contributions.values()), report.total.mean())
         names = ["volume", "centroid", "spread", "length", *(r.key for r in HEART)]
-        assert list(report.contributions) == list(report.satisfied) == names
+        assert list(report.contributions) == list(report.satisfied) == list(report.active) == names
         assert not any(part.requires_grad for part in report.contributions.values())
 
 
@@ -482,6 +509,9 @@ class TestErrors:
             (torch.zeros(2, 3, 32, 32), r"`target` to be of shape"),
             (torch.full((2, 32, 32), 4), "labels from 0 to 3, but got labels from 4 to 4"),
             (torch.full((2, 32, 32), -1), "labels from 0 to 3, but got labels from -1 to -1"),
+            (torch.full((2, 32, 32), NAN), "labels from 0 to 3, but got labels from nan to nan"),
+            (255 * encoded(hearts()), "one-hot mask of values from 0 to 1, but got values from 0 to 255"),
+            (encoded(hearts()) - 1, "values from 0 to 1, but got values from -1 to 0"),
             ({"volume": torch.zeros(2, 3, 1)}, "a mapping with 'centroid' in it, but got only volume"),
             ({}, "got only nothing"),
             ({"volume": torch.zeros(2, 4, 1)}, r"`target\['volume'\]` to be of shape \(2, 3, 1\)"),
@@ -491,6 +521,12 @@ class TestErrors:
     def test_targets(self, target: Any, message: str) -> None:
         with pytest.raises(ArgumentError, match=message):
             ShapeConstraintLoss(["volume", "centroid"], softmax=True)(logits(), target)
+
+    def test_a_single_channel_of_0_and_255(self) -> None:
+        loss = ShapeConstraintLoss(sigmoid=True, include_background=True)
+        mask = 255 * (hearts() == 2).to(torch.uint8)
+        with pytest.raises(ArgumentError, match="`target` to be a one-hot mask of values from 0 to 1"):
+            loss(logits(classes=1), mask[:, None])
 
     def test_inputs(self) -> None:
         with pytest.raises(ArgumentError, match="`input` to be a floating tensor"):

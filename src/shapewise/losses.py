@@ -18,9 +18,11 @@ from shapewise.constraints import (
     Reduction,
     Relation,
     Rule,
+    active,
     constrain,
     contributions,
     object_spread,
+    only_absent,
     present_classes,
     reduce,
     relate,
@@ -29,6 +31,7 @@ from shapewise.constraints import (
 )
 from shapewise.descriptors import Descriptor, contact, describe_together, get
 from shapewise.descriptors.axes import pixel_size
+from shapewise.descriptors.masks import one_hot
 from shapewise.descriptors.safe import divide
 from shapewise.errors import ArgumentError
 from shapewise.typing import Logits, Probs, Spacing, Values
@@ -59,8 +62,9 @@ class ShapeConstraintLoss(nn.Module):
     """Penalise every shape descriptor of a prediction that lies outside its bounds (paper, model (2)).
 
     **Absent classes.** A class that the target says is absent (volume 0) keeps one constraint, ``volume <=
-    absent_volume``, if the volume is among the descriptors. Everything else about it is dropped, as are its
-    ratios and differences.
+    absent_volume``. Everything else about it is dropped, as are its ratios and differences. If the volume is
+    not among the descriptors, that one constraint is called ``absent_volume``; a loss of relations alone
+    leaves it out.
 
     **Relative residuals** (default): every residual is divided by a size of the annotated object, so that all
     weigh alike. Volume, spread and length by their annotated value; the centroid by the annotated spread
@@ -159,7 +163,7 @@ class ShapeConstraintLoss(nn.Module):
         z, costs, sizes = self._evaluate(input, target)
         total = reduce(z, costs, reduction=self.reduction, average=not self.raw)
         parts = contributions(z, costs, sizes, reduction=self.reduction, average=not self.raw)
-        return LossReport(total, parts, satisfied(z, sizes))
+        return LossReport(total, parts, satisfied(z, sizes), active(z, sizes))
 
     def start_epoch(self, epoch: int) -> None:
         """Tell the penalty that an epoch begins, counted from 0: t grows, multipliers are updated."""
@@ -185,7 +189,8 @@ class ShapeConstraintLoss(nn.Module):
     def _constraints(self, probs: Tensor, target: Target) -> dict[str, Constraint]:
         """Describe the prediction once, and find what its values are to be compared with."""
         objects = probs[:, self._first :]
-        values = describe_together(objects, [d.name for d in self.descriptors], spacing=self.spacing)
+        names = [d.name for d in (*self.descriptors, *self._unconstrained_volume)]
+        values = describe_together(objects, names, spacing=self.spacing)
         given = self._annotated(target, probs)
         known = {name: x.center() if isinstance(x, Bounds) else x for name, x in given.items()}
         spread = self._object_spread(known, objects)
@@ -194,6 +199,10 @@ class ShapeConstraintLoss(nn.Module):
         for d in self.descriptors:
             rule = self._rule(d, objects)
             found[d.name] = constrain(values[d.name], given[d.name], rule, spread=spread, present=present)
+        for d in self._unconstrained_volume:
+            rule, none = self._rule(d, objects), torch.full_like(values[d.name], math.nan)
+            bound = constrain(values[d.name], given.get(d.name, none), rule, spread=spread, present=present)
+            found["absent_volume"] = only_absent(bound, present)
         for relation in self.relations:
             value = self._relation_value(relation, values, probs)
             found[relation.key] = relate(value, relation, self._absent(relation, present))
@@ -208,7 +217,7 @@ class ShapeConstraintLoss(nn.Module):
             return {name: _annotation(name, target, objects) for name in names}
         names += [name for name in ("volume", "spread") if name not in names]
         with torch.no_grad():
-            mask = _one_hot(target, probs, self._first)
+            mask = one_hot(target, probs, first=self._first)
             return {**describe_together(mask, names, spacing=self.spacing)}
 
     def _object_spread(self, known: Mapping[str, Tensor], objects: Tensor) -> Tensor:
@@ -260,6 +269,12 @@ class ShapeConstraintLoss(nn.Module):
         return [index - self._first for index in relation.pair]
 
     @property
+    def _unconstrained_volume(self) -> list[Descriptor]:
+        """The volume, where it is measured only to keep absent classes away."""
+        constrained = [d.name for d in self.descriptors]
+        return [] if "volume" in constrained or not constrained else [get("volume")]
+
+    @property
     def _first(self) -> int:
         return 0 if self.include_background else 1
 
@@ -309,31 +324,6 @@ def _probabilities(input: Tensor, *, softmax: bool, sigmoid: bool) -> Probs:
     if softmax:
         return plain.softmax(1)
     return plain.sigmoid() if sigmoid else plain
-
-
-def _one_hot(target: Tensor, probs: Tensor, first: int) -> Probs:
-    """Make a one-hot mask of the classes from the first one on; its shape tells which kind the mask is."""
-    plain = target if type(target) is Tensor else target.as_subclass(Tensor)
-    if plain.shape == probs.shape:
-        return plain[:, first:].to(probs.device, probs.dtype)
-    batch, classes, *space = probs.shape
-    if tuple(plain.shape) not in ((batch, *space), (batch, 1, *space)):
-        expected = f"of shape {(batch, *space)}, {(batch, 1, *space)} or {tuple(probs.shape)}"
-        raise ArgumentError("target", expected=expected, found=tuple(plain.shape))
-    if classes == 1:  # a single channel is the object, which masks call 1
-        first, classes = 1, 2
-    labels = plain.reshape(batch, 1, *space).to(probs.device)
-    if not torch.compiler.is_compiling():
-        _check_labels(labels, classes)
-    index = torch.arange(first, classes, device=labels.device).reshape(-1, *[1] * len(space))
-    return (labels == index).to(probs.dtype)
-
-
-def _check_labels(labels: Tensor, classes: int) -> None:
-    smallest, largest = float(labels.min()), float(labels.max())
-    if smallest < 0 or largest >= classes:
-        found = f"labels from {smallest:g} to {largest:g}"
-        raise ArgumentError("target", expected=f"labels from 0 to {classes - 1}", found=found)
 
 
 def _annotation(name: str, target: Mapping[str, Tensor | Bounds], objects: Tensor) -> Values | Bounds:

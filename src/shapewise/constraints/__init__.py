@@ -5,7 +5,7 @@ breaks them (positive means violated), a penalty turns that into a loss. Nothing
 is.
 """
 
-from shapewise.constraints.annotated import Constraint, Rule, constrain, present_classes, relate
+from shapewise.constraints.annotated import Constraint, Rule, constrain, only_absent, present_classes, relate
 from shapewise.constraints.bounds import Bounds, equal_prior, never_prior, ratio_prior
 from shapewise.constraints.penalties import (
     PENALTIES,
@@ -20,7 +20,7 @@ from shapewise.constraints.penalties import (
     quadratic,
 )
 from shapewise.constraints.relation import Relation
-from shapewise.constraints.report import LossReport, Reduction, contributions, reduce, satisfied
+from shapewise.constraints.report import LossReport, Reduction, active, contributions, reduce, satisfied
 from shapewise.constraints.residuals import residuals
 from shapewise.constraints.scales import ScaleKind, object_spread, relative_scale
 from shapewise.constraints.schedules import Constant, Geometric, Schedule
@@ -42,6 +42,7 @@ __all__ = [
     "Rule",
     "ScaleKind",
     "Schedule",
+    "active",
     "augmented_lagrangian",
     "constrain",
     "contributions",
@@ -50,6 +51,7 @@ __all__ = [
     "log_barrier",
     "never_prior",
     "object_spread",
+    "only_absent",
     "present_classes",
     "quadratic",
     "ratio_prior",

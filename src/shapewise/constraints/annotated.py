@@ -80,6 +80,19 @@ def constrain(
     return Constraint(value, lower, upper, scale)
 
 
+def only_absent(constraint: Constraint, present: Tensor) -> Constraint:
+    """Keep the bounds on objects that are not there, and drop those on all others.
+
+    >>> one = torch.ones(1, 2, 1)
+    >>> only_absent(Constraint(one, one, one, one), torch.tensor([[True, False]])).upper
+    tensor([[[nan],
+             [1.]]])
+    """
+    there = present.unsqueeze(-1)
+    lower, upper = (side.masked_fill(there, math.nan) for side in (constraint.lower, constraint.upper))
+    return constraint._replace(lower=lower, upper=upper)
+
+
 def present_classes(values: Mapping[str, Tensor]) -> Tensor:
     """Tell which classes an annotation says are there.
 

@@ -21,11 +21,14 @@ class LossReport:
         total: the loss.
         contributions: constraint -> what it adds to the total, or to its mean if that is not reduced.
         satisfied: constraint -> which fraction of its active bounds holds, 1 if none is active.
+        active: constraint -> how many of its bounds are active. Weigh the fractions of several batches with
+            it: a batch in which a constraint has no bound says nothing about it.
     """
 
     total: Tensor
     contributions: dict[str, Tensor]
     satisfied: dict[str, Tensor]
+    active: dict[str, Tensor]
 
 
 def reduce(residuals: Tensor, costs: Tensor, *, reduction: Reduction, average: bool) -> Tensor:
@@ -82,10 +85,23 @@ def satisfied(residuals: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
     >>> satisfied(torch.tensor([[[-0.1, 0.3], [-torch.inf, 0.1]]]), {"volume": 1, "length": 1})
     {'volume': tensor(0.5000), 'length': tensor(0.)}
     """
-    active = residuals != -math.inf
-    held = ((residuals <= 0) & active).sum((0, 2))
-    counts = zip(_split(held, sizes), _split(active.sum((0, 2)), sizes), strict=True)
-    return {name: _fraction(ok.sum(), count.sum()) for (name, ok), (_, count) in counts}
+    held = _count((residuals <= 0) & (residuals != -math.inf), sizes)
+    counts = active(residuals, sizes)
+    return {name: _fraction(held[name], counts[name]) for name in sizes}
+
+
+@torch.no_grad()
+def active(residuals: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    """Count every constraint's active bounds, over all images.
+
+    >>> active(torch.tensor([[[-0.1, 0.3], [-torch.inf, 0.1]]]), {"volume": 1, "length": 1})
+    {'volume': tensor(2), 'length': tensor(1)}
+    """
+    return _count(residuals != -math.inf, sizes)
+
+
+def _count(which: Tensor, sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    return {name: part.sum() for name, part in _split(which.sum((0, 2)), sizes)}
 
 
 def _split(tensor: Tensor, sizes: Mapping[str, int]) -> Iterator[tuple[str, Tensor]]:

@@ -1,0 +1,55 @@
+"""Masks as probabilities: what annotators draw, in the form that descriptors read."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from shapewise.errors import ArgumentError
+from shapewise.typing import Probs
+
+
+def one_hot(target: Tensor, probs: Probs, *, first: int = 0) -> Probs:
+    """Make a one-hot mask of the classes from the first one on; the mask's shape tells which kind it is.
+
+    Args:
+        target: a label mask ``(B, *S)`` or ``(B, 1, *S)``, or a one-hot or soft mask ``(B, K, *S)``.
+        probs: class probabilities ``(B, K, *S)``, whose device and type the result has. Where K is 1 that
+            class is the object, which masks call 1.
+        first: the class to begin with: 1 leaves the background out.
+
+    Returns:
+        ``(B, K - first, *S)``.
+
+    Raises:
+        ArgumentError: the shape does not fit, a label is outside the classes, or a one-hot mask leaves
+            0 to 1. The last two are not looked for while ``torch.compile`` traces.
+
+    >>> one_hot(torch.tensor([[[0, 2]]]), torch.zeros(1, 3, 1, 2), first=1).tolist()
+    [[[[0.0, 0.0]], [[0.0, 1.0]]]]
+    """
+    plain = target if type(target) is Tensor else target.as_subclass(Tensor)
+    plain = plain.to(probs.device)
+    if plain.shape == probs.shape:
+        plain = plain.to(probs.dtype)
+        _check_range(plain, 1, "a one-hot mask of values")
+        return plain[:, first:]
+    batch, classes, *space = probs.shape
+    if tuple(plain.shape) not in ((batch, *space), (batch, 1, *space)):
+        expected = f"of shape {(batch, *space)}, {(batch, 1, *space)} or {tuple(probs.shape)}"
+        raise ArgumentError("target", expected=expected, found=tuple(plain.shape))
+    if classes == 1:
+        first, classes = 1, 2
+    _check_range(plain, classes - 1, "labels")
+    index = torch.arange(first, classes, device=plain.device).reshape(-1, *[1] * len(space))
+    return (plain.reshape(batch, 1, *space) == index).to(probs.dtype)
+
+
+def _check_range(mask: Tensor, largest_allowed: int, what: str) -> None:
+    if torch.compiler.is_compiling():
+        return
+    smallest, largest = (float(extreme) for extreme in torch.aminmax(mask))
+    if not (smallest >= 0 and largest <= largest_allowed):  # NaN is neither
+        kind = what.split()[-1]
+        found = f"{kind} from {smallest:g} to {largest:g}"
+        raise ArgumentError("target", expected=f"{what} from 0 to {largest_allowed}", found=found)
