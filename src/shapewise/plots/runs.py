@@ -51,12 +51,13 @@ class Run:
 
     @property
     def seconds(self) -> float | None:
-        """Time spent in training, None where no file says."""
-        if "train_seconds" in self.record:
-            return float(self.record["train_seconds"])
-        if self.log is None or "seconds" not in self.log:
-            return None
-        return float(self.log["seconds"].sum())
+        """Time spent in training, None where no file says.
+
+        The log counts every epoch; the record only the sessions that reached their end.
+        """
+        if self.log is not None and "seconds" in self.log:
+            return float(self.log["seconds"].sum())
+        return float(self.record["train_seconds"]) if "train_seconds" in self.record else None
 
     def case(self, name: str, frame: int) -> Case | None:
         """The image and mask of a scan, as `cases.csv` names them; None where it does not."""
