@@ -1,17 +1,14 @@
-"""The paper's Figure 4, upper half: Dice of training and validation over the epochs."""
+"""The paper's Figure 4, upper half: Dice over the epochs, of validation alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 
 from shapewise.plots.runs import Run
 from shapewise.plots.style import (
-    MUTED,
     Drawing,
     blank_figure,
     key_to_runs,
@@ -21,14 +18,11 @@ from shapewise.plots.style import (
     run_marker,
 )
 
-PARTS = {"val": "validation", "train": "training"}
-LINE_STYLES: dict[str, Literal["-", "--"]] = {"val": "-", "train": "--"}
-
 
 def draw_curves(runs: Sequence[Run]) -> Drawing:
-    """Draw validation (solid) and training (dashed) Dice, a panel a class and one for their mean.
+    """Draw validation Dice, a panel a class and one for their mean.
 
-    Runs trained without masks have no training Dice, and only a validation line.
+    Training Dice is not drawn: training from descriptors reads no mask that it could be taken from.
     """
     left_out = tuple(reason for run in runs if (reason := _missing(run)))
     if all(_missing(run) for run in runs):
@@ -49,21 +43,16 @@ def draw_curves(runs: Sequence[Run]) -> Drawing:
         axes.set_ylabel("Dice", fontsize=9.5)
     for axes in grid[-1]:
         axes.set_xlabel("epoch", fontsize=9.5)
-    extra = [_key(part, name) for part, name in PARTS.items() if any(_has(run, part) for run in runs)]
-    key_to_runs(figure, [run.label for run in runs], extra)
+    key_to_runs(figure, [run.label for run in runs])
     return Drawing(figure, left_out)
 
 
 def _missing(run: Run) -> str | None:
     if run.log is None:
         return f"{run.label} has no log.csv"
-    if not any(_has(run, part) for part in PARTS):
-        return f"{run.label} logged no Dice (it was trained and selected without masks)"
+    if _series(run.log, "val_dice").empty:
+        return f"{run.label} logged no Dice (its validation cases have no masks)"
     return None
-
-
-def _has(run: Run, part: str) -> bool:
-    return run.log is not None and not _series(run.log, f"{part}_dice").empty
 
 
 def _series(log: pd.DataFrame, column: str) -> pd.Series[float]:
@@ -78,23 +67,15 @@ def _panel(axes: Axes, title: str, suffix: str, runs: Sequence[Run]) -> None:
     for index, run in enumerate(runs):
         if run.log is None:
             continue
-        for part, line_style in LINE_STYLES.items():
-            series = _series(run.log, f"{part}_dice{suffix}")
-            width, alpha, marker = (1.8, 1.0, run_marker(index)) if part == "val" else (1.2, 0.65, "")
-            axes.plot(
-                series.index.to_numpy(),
-                series.to_numpy(),
-                color=run_colour(index),
-                linestyle=line_style,
-                linewidth=width,
-                alpha=alpha,
-                marker=marker,
-                markersize=4,
-                markevery=max(1, len(series) // 10),
-            )
+        series = _series(run.log, f"val_dice{suffix}")
+        axes.plot(
+            series.index.to_numpy(),
+            series.to_numpy(),
+            color=run_colour(index),
+            linewidth=1.8,
+            marker=run_marker(index),
+            markersize=4,
+            markevery=max(1, len(series) // 10),
+        )
     axes.set_ylim(0, 1)
     quieten(axes)
-
-
-def _key(part: str, label: str) -> Line2D:
-    return Line2D([], [], color=MUTED, linestyle=LINE_STYLES[part], linewidth=1.5, label=label)

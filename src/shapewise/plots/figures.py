@@ -39,10 +39,9 @@ PANELS = (
     Panel(
         "figure4_curves.png",
         "Dice while training",
-        "Validation Dice (solid) and training Dice (dashed) after each epoch. A curve that still rises at "
-        "its end says that the run was stopped early; a training curve that leaves its validation curve "
-        "behind, that it overfits. Training Dice needs training masks and is drawn only where a run "
-        "logged it.",
+        "3-D Dice of the validation cases after each epoch. A curve that still rises at its end says that "
+        "the run was stopped early; one that falls again, that it overfits. There is no training Dice, "
+        "which the paper's figure has: training from descriptors reads no training mask.",
         draw_curves,
     ),
     Panel(

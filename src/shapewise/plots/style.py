@@ -93,19 +93,18 @@ def quieten(axes: Axes, *, grid: Literal["x", "y"] | None = "y") -> None:
         axes.grid(axis=grid, color=GRID, linewidth=0.8)
 
 
-def key_to_runs(figure: Figure, labels: Sequence[str], extra: Sequence[Line2D] = ()) -> None:
-    """One legend above the figure: each run's colour and marker, then further line styles."""
+def key_to_runs(figure: Figure, labels: Sequence[str]) -> None:
+    """One legend above the figure: each run's colour and marker."""
     handles = [
         Line2D(
             [], [], color=run_colour(i), marker=run_marker(i), markersize=5, linewidth=1.8, label=plain(label)
         )
         for i, label in enumerate(labels)
     ]
-    entries = [*handles, *extra]
-    lengths = [len(str(entry.get_label())) + 7 for entry in entries]
+    lengths = [len(str(handle.get_label())) + 7 for handle in handles]
     room = int(figure.get_figwidth() * 12.5)
-    columns = len(entries) if sum(lengths) <= room else max(1, room // max(lengths))
-    figure.legend(handles=entries, loc="outside upper center", ncols=columns, frameon=False, fontsize=9)
+    columns = len(handles) if sum(lengths) <= room else max(1, room // max(lengths))
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns, frameon=False, fontsize=9)
 
 
 def plain(text: str) -> str:
