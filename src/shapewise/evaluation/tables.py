@@ -1,6 +1,6 @@
-"""The paper's Table 1: mean (std) over patients, a column a class and one over all classes.
+"""The paper's Table 1: mean (std) over cases, a column a class and one over all classes.
 
-The overall column pools every pair of patient and class, as the paper's does: its 0.876 (0.076) follows from
+The overall column pools every pair of case and class, as the paper's does: its 0.876 (0.076) follows from
 its three classes' means and deviations that way and no other.
 """
 
@@ -20,9 +20,10 @@ UNKNOWN = "n/a"
 def summary_table(
     metrics: Mapping[str, pd.DataFrame], *, measure: str = "dice", reference: str | None = None
 ) -> pd.DataFrame:
-    """Mean and standard deviation of a measure over patients, for each run and class and over all classes.
+    """Mean and standard deviation of a measure over cases, for each run and class and over all classes.
 
-    A patient's frames are averaged first: they are not independent, and a patient with both counts once.
+    A case's frames are averaged first, as they are not independent. In ACDC a case is a patient, who so counts
+    once; in nnU-Net's layout it is an image, and each of a patient's images counts.
 
     Args:
         metrics: Name of a run -> its metrics, with columns case, class and the measure.
@@ -116,9 +117,9 @@ def _summarise(run: str, metrics: pd.DataFrame, measure: str) -> pd.DataFrame:
         raise ArgumentError(
             "metrics", expected=f"columns {', '.join(sorted(missing))} in {run}", found="none"
         )
-    patients = metrics.groupby(["class", "case"], sort=False, as_index=False)[measure].mean()
-    groups = [(str(name), group[measure]) for name, group in patients.groupby("class", sort=False)]
-    rows = [(run, name, *_moments(values)) for name, values in [*groups, (OVERALL, patients[measure])]]
+    cases = metrics.groupby(["class", "case"], sort=False, as_index=False)[measure].mean()
+    groups = [(str(name), group[measure]) for name, group in cases.groupby("class", sort=False)]
+    rows = [(run, name, *_moments(values)) for name, values in [*groups, (OVERALL, cases[measure])]]
     return pd.DataFrame(rows, columns=["run", "class", "mean", "std", "n"])
 
 
