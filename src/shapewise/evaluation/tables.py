@@ -22,8 +22,8 @@ def summary_table(
 ) -> pd.DataFrame:
     """Mean and standard deviation of a measure over cases, for each run and class and over all classes.
 
-    A case's frames are averaged first, as they are not independent. In ACDC a case is a patient, who so counts
-    once; in nnU-Net's layout it is an image, and each of a patient's images counts.
+    A case's frames are averaged first, as they are not independent. In ACDC a case is a patient, who so
+    counts once; in nnU-Net's layout it is an image, and each of a patient's images counts.
 
     Args:
         metrics: Name of a run -> its metrics, with columns case, class and the measure.
