@@ -50,56 +50,28 @@ def dice(predicted: npt.ArrayLike, annotated: npt.ArrayLike) -> float:
     return 2 * int((one & other).sum()) / total if total else 1.0
 
 
-def hausdorff95_mm(predicted: npt.ArrayLike, annotated: npt.ArrayLike, spacing: Sequence[float]) -> float:
-    """95th percentile of the surface distances in mm, the larger of the two directions.
-
-    Args:
-        predicted: Mask, (H, W) or (D, H, W); non-zero is the object.
-        annotated: Mask of the same shape.
-        spacing: Distance between voxel centres along each axis, in mm.
-
-    Returns:
-        Millimetres; 0 where both masks are empty, the image's diagonal where one is.
-
-    Raises:
-        ArgumentError: The shapes differ, or the spacing has not one positive number an axis.
-
-    Examples:
-        >>> hausdorff95_mm([[1, 0, 0]], [[0, 0, 1]], (1.0, 2.5))
-        5.0
-    """
-    return surface_distances_mm(predicted, annotated, spacing)[0]
-
-
-def average_surface_distance_mm(
-    predicted: npt.ArrayLike, annotated: npt.ArrayLike, spacing: Sequence[float]
-) -> float:
-    """Average symmetric surface distance (ASSD) in mm: the mean over the voxels of both surfaces.
-
-    Args:
-        predicted: Mask, (H, W) or (D, H, W); non-zero is the object.
-        annotated: Mask of the same shape.
-        spacing: Distance between voxel centres along each axis, in mm.
-
-    Returns:
-        Millimetres; 0 where both masks are empty, the image's diagonal where one is.
-
-    Raises:
-        ArgumentError: The shapes differ, or the spacing has not one positive number an axis.
-
-    Examples:
-        >>> average_surface_distance_mm([[1, 1, 1]], [[0, 1, 1]], (1.0, 5.0))
-        1.0
-    """
-    return surface_distances_mm(predicted, annotated, spacing)[1]
-
-
 def surface_distances_mm(
     predicted: npt.ArrayLike, annotated: npt.ArrayLike, spacing: Sequence[float]
 ) -> tuple[float, float]:
-    """HD95 and ASSD in mm from one pair of distance transforms; see the two functions that name them.
+    """Hausdorff distance (HD95) and average symmetric surface distance (ASSD) in mm.
+
+    HD95 is the 95th percentile of the surface distances, the larger of the two directions; ASSD their mean
+    over the voxels of both surfaces.
+
+    Args:
+        predicted: Mask, (H, W) or (D, H, W); non-zero is the object.
+        annotated: Mask of the same shape.
+        spacing: Distance between voxel centres along each axis, in mm.
+
+    Returns:
+        HD95 and ASSD; 0 where both masks are empty, the image's diagonal where one is.
+
+    Raises:
+        ArgumentError: The shapes differ, or the spacing has not one positive number an axis.
 
     Examples:
+        >>> surface_distances_mm([[1, 1, 1]], [[0, 1, 1]], (1.0, 5.0))[1]
+        1.0
         >>> surface_distances_mm([[0, 0, 0, 0]], [[1, 0, 0, 0]], (3.0, 1.0))
         (5.0, 5.0)
     """
