@@ -109,6 +109,13 @@ class TestWorkedByHand:
         loss = hinge(relations=[relation], include_background=background)
         assert loss(prediction, {}).item() == pytest.approx(expected, rel=1e-5)
 
+    @pytest.mark.parametrize("constrained", [(), ("volume",)])
+    def test_a_ratio_under_the_microscope(self, constrained: tuple[str, ...]) -> None:
+        loss = hinge(*constrained, relations=[Relation("ratio", (0, 1), upper=5.0)], spacing=(1e-4, 1e-4))
+        # 84 pixels to 16; with a constrained volume it is one of three bounds.
+        bounds = 1 + 2 * len(constrained)
+        assert loss(square(), square()).item() == pytest.approx((84 / 16 - 5) / bounds, rel=1e-4)
+
     def test_contact(self) -> None:
         halves = encoded((torch.arange(8) >= 4).long().expand(1, 8, 8), 2)
         touching = hinge(relations=[Relation("contact", (0, 1), upper=0.0, scale=4.0)])(halves, {})

@@ -257,12 +257,14 @@ class ShapeConstraintLoss(nn.Module):
             raise ArgumentError("input", expected=expected, found=tuple(probs.shape))
         if relation.kind == "contact":
             return contact(probs, pair, weights="crofton", spacing=self.spacing)
+        described = get(relation.descriptor)
         if relation.descriptor in values and min(indices) >= 0:
             first, second = (values[relation.descriptor][:, index] for index in indices)
         else:
-            function = get(relation.descriptor).function
-            first, second = function(probs[:, list(pair)], spacing=self.spacing).unbind(1)
-        return divide(first, second) if relation.kind == "ratio" else first - second
+            first, second = described.function(probs[:, list(pair)], spacing=self.spacing).unbind(1)
+        if relation.kind == "difference":
+            return first - second
+        return divide(first, second, unit=described.unit(self.spacing, probs.ndim - 2))
 
     def _indices(self, relation: Relation) -> list[int]:
         """The pair among the described classes: -1 for a background that is not."""

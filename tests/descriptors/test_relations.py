@@ -49,6 +49,17 @@ def test_a_ratio_to_an_absent_class_is_finite():
     assert probs.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("given", ["volume", volume, "spread", length])
+@pytest.mark.parametrize("step", [1e-4, 1e3])
+def test_the_unit_of_length_does_not_matter_to_a_ratio(given, step):
+    probs = torch.zeros(1, 3, 12, 12)
+    probs[:, 0, 1:11, 1:11], probs[:, 1, 1:6, 1:11] = 1, 1
+    for pair in ((0, 1), (0, 2)):
+        expected = ratio(probs, pair, descriptor=given)
+        found = ratio(probs, pair, descriptor=given, spacing=(step, step))
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
 def test_contact_worked_by_hand():
     """Three straight pairs cross the border of the halves, and four diagonal ones."""
     assert contact(halves(), (0, 1), connectivity=4).item() == 3

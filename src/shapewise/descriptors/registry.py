@@ -9,8 +9,10 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 from torch import Tensor
 
+from shapewise.descriptors.axes import pixel_size
 from shapewise.descriptors.marginals import Marginals
 from shapewise.errors import ArgumentError
+from shapewise.typing import Spacing
 
 Scale: TypeAlias = Literal["value", "spread", "spread_squared", "one"]
 Function = TypeVar("Function", bound=Callable[..., Tensor])
@@ -40,6 +42,14 @@ class Descriptor:
     unit_power: Callable[[int], int]
     scale: Scale
     from_marginals: Callable[[Marginals], Tensor] | None = None
+
+    def unit(self, spacing: Spacing | None, ndim: int) -> float:
+        """What one pixel is in this descriptor's unit: its side, area or volume, 1 without a unit.
+
+        >>> get("volume").unit((2.0, 3.0), 2), get("elongation").unit((2.0, 3.0), 2)
+        (6.0, 1.0)
+        """
+        return float(pixel_size(spacing, ndim) ** (self.unit_power(ndim) / ndim))
 
 
 _descriptors: dict[str, Descriptor] = {}

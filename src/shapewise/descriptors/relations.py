@@ -8,7 +8,7 @@ from typing import Any
 from shapewise.descriptors.geometry import volume
 from shapewise.descriptors.neighbours import Weights, sides, weighted_neighbours
 from shapewise.descriptors.precision import at_least_float32
-from shapewise.descriptors.registry import get
+from shapewise.descriptors.registry import get, names
 from shapewise.descriptors.safe import divide
 from shapewise.errors import ArgumentError
 from shapewise.typing import PairValues, Probs, Spacing, Tensor
@@ -33,7 +33,7 @@ def ratio(
 
     Returns:
         ``(B, C)``. Where f(l) is 0, as it is for the volume of an absent class, the ratio does not exist;
-        f(k) stands in for it.
+        f(k) in pixels stands in for it.
 
     Raises:
         ArgumentError: the pair is not two different classes of the image, or no descriptor has that name.
@@ -46,7 +46,7 @@ def ratio(
     tensor([[3.]])
     """
     numerator, denominator = _both(probs, pair, descriptor, spacing, options)
-    return divide(numerator, denominator)
+    return divide(numerator, denominator, unit=_unit(descriptor, spacing, probs.ndim - 2))
 
 
 def difference(
@@ -133,6 +133,13 @@ def _both(
     function = get(descriptor).function if isinstance(descriptor, str) else descriptor
     values = function(probs[:, list(_checked_pair(probs, pair))], spacing=spacing, **options)
     return values[:, 0], values[:, 1]
+
+
+def _unit(descriptor: str | Callable[..., Tensor], spacing: Spacing | None, ndim: int) -> float:
+    """One pixel in the descriptor's unit; 1 for a function that is not registered and has no known unit."""
+    entries = [get(descriptor)] if isinstance(descriptor, str) else [get(name) for name in names()]
+    known = [entry.unit(spacing, ndim) for entry in entries if descriptor in (entry.name, entry.function)]
+    return known[0] if known else 1.0
 
 
 def _checked_pair(probs: Tensor, pair: tuple[int, int]) -> tuple[int, int]:

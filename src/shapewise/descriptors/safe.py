@@ -9,13 +9,15 @@ NO_MASS = 1e-6
 """A class of less than this many pixels counts as absent."""
 
 
-def divide(numerator: Tensor, denominator: Tensor, *, floor: float | Tensor = NO_MASS) -> Tensor:
-    """Divide; a denominator no larger than the floor in magnitude counts as 1, so that 0 / 0 is 0.
+def divide(numerator: Tensor, denominator: Tensor, *, floor: float = NO_MASS, unit: float = 1.0) -> Tensor:
+    """Divide; a denominator no larger than ``floor`` units in magnitude counts as one, so that 0 / 0 is 0.
 
     >>> divide(torch.tensor([6.0, 0.0]), torch.tensor([3.0, 0.0]))
     tensor([2., 0.])
+    >>> divide(torch.tensor(6e-8), torch.tensor(3e-8), unit=1e-8)
+    tensor(2.)
     """
-    return numerator / torch.where(denominator.abs() > floor, denominator, 1.0)
+    return numerator / torch.where(denominator.abs() > floor * unit, denominator, unit)
 
 
 def square_root(square: Tensor, *, floor: float = 1e-12) -> Tensor:
