@@ -159,7 +159,7 @@ def test_numbers_move_as_their_mask_does(
     np.testing.assert_allclose(redrawn, moved, rtol=relative, atol=absolute)
 
 
-@given(frames, st.sampled_from(["volume", "centroid", "spread", "covariance", "length", "elongation"]))
+@given(frames, st.sampled_from(["volume", "centroid", "spread", "covariance", "length"]))
 def test_the_inverse_frame_moves_numbers_back(frame: Frame, descriptor: str) -> None:
     values = np.arange(1.0, 1 + registry.get(descriptor).components(2))
     there = rescale_values(descriptor, values, frame)
@@ -175,18 +175,37 @@ def test_numbers_by_hand() -> None:
     assert rescale_values("spread", [2.0, 2.0], frame).tolist() == [1.0, 0.25]
     assert rescale_values("covariance", [4.0, 16.0, 64.0], frame).tolist() == [1.0, 1.0, 1.0]
     assert rescale_values("length", [4.0], frame).tolist() == [1.0]
-    assert rescale_values("elongation", [0.3], frame).tolist() == [0.3]
+    assert rescale_values("elongation", [0.3], Frame((2.0, 2.0), (1.0, -3.0), (9, 9))).tolist() == [0.3]
     assert np.isnan(rescale_values("spread", [np.nan, 2.0], frame)).tolist() == [True, False]
 
 
 def test_many_frames_at_once_are_the_same_as_one_by_one() -> None:
     several = list(FRAMES.values())
     steps, offsets = np.array([f.step for f in several]), np.array([f.offset for f in several])
-    for name in ("volume", "centroid", "covariance", "hu_moments", "potts_length"):
+    for name in ("volume", "centroid", "covariance", "potts_length"):
         values = np.arange(1.0, 1 + registry.get(name).components(2))
         unit, origin = unit_and_origin(name, steps, offsets)
         one_by_one = [rescale_values(name, values, frame) for frame in several]
         np.testing.assert_allclose((values - origin) / unit, one_by_one)
+
+
+@pytest.mark.parametrize("name", ["orientation", "elongation", "hu_moments"])
+def test_what_stretching_changes_is_refused(name: str) -> None:
+    values = np.full(registry.get(name).components(2), 0.3)
+    almost = Frame((2.0, 2.01), (1.0, -3.0), (9, 9))
+    assert rescale_values(name, values, almost).tolist() == values.tolist()
+    for step in ((2.0, 2.1), (2.1, 2.0)):
+        with pytest.raises(ArgumentError, match=rf"`descriptor`.*same step.*{name}"):
+            rescale_values(name, values, Frame(step, (1.0, -3.0), (9, 9)))
+
+
+def test_a_descriptor_of_ones_own_moves_as_it_was_registered() -> None:
+    @registry.register("test_top", components=lambda ndim: ndim, unit_power=1, per_axis="position")
+    def top(probs: torch.Tensor, *, spacing: object = None) -> torch.Tensor:
+        return probs.new_zeros(*probs.shape[:2], probs.ndim - 2)
+
+    frame = Frame((2.0, 8.0), (1.0, -3.0), (10, 10))
+    assert rescale_values("test_top", [5.0, 5.0], frame).tolist() == [2.0, 1.0]
 
 
 def test_an_unknown_descriptor_is_refused() -> None:

@@ -15,7 +15,7 @@ from shapewise.data.prepare import Preprocessing, prepare_images, prepare_masks
 from shapewise.data.table import read_table, write_table
 from shapewise.data.targets import Targets, table_targets
 from shapewise.descriptors import registry
-from shapewise.errors import TableError
+from shapewise.errors import ArgumentError, TableError
 
 SAMPLES = [("anna", 1, 0), ("anna", 1, 1), ("anna", 7, 0), ("bert", 0, 2)]
 CLASSES = ("RV", "LV")
@@ -77,6 +77,15 @@ def test_bounds_move_as_values_do() -> None:
     assert found.values["volume"][0, 0, 0, 2].isnan()
     assert found.values["centroid"][0, 0, 0].tolist() == [2, 1, 3]
     assert found.values["centroid"][0, 0, 1, [0, 2]].tolist() == [3, 4]
+
+
+def test_what_stretching_changes_is_refused_in_the_rows_own_unit() -> None:
+    numbers = table(*[rows(sample, label, elongation=[0.3]) for sample in SAMPLES for label in CLASSES])
+    with pytest.raises(ArgumentError, match=r"`descriptor`.*elongation"):
+        targets(numbers, ("elongation",))
+    # 2 and 4 native pixels are 1 mm each.
+    found = targets(numbers.assign(unit="mm"), ("elongation",))
+    assert (found.values["elongation"][..., 0] == torch.tensor(0.3)).all()
 
 
 def test_millimetres_become_prepared_pixels() -> None:

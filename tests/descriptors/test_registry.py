@@ -52,6 +52,15 @@ def test_a_function_registers_once_and_again_after_an_edit():
     assert get("test_mean").scale == "one"
 
 
+@pytest.mark.parametrize("per_axis", ["position", "extent", "product"])
+def test_what_is_registered_along_the_axes_has_a_component_for_each(per_axis):
+    with pytest.raises(ArgumentError, match=r"`components` to be \d in 2-D"):
+
+        @register("test_short", components=1, per_axis=per_axis)
+        def short(probs, *, spacing=None):
+            return probs.flatten(2).sum(-1, keepdim=True)
+
+
 def test_a_name_means_one_thing():
     with pytest.raises(ArgumentError, match=r"`name`.*no other descriptor has.*volume"):
 

@@ -14,6 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from shapewise.descriptors.registry import get
+from shapewise.errors import ArgumentError
+
+STRETCH = 0.01
+"""How far the two steps of a frame may differ for angles and proportions to stay what they are."""
 
 
 @dataclass(frozen=True)
@@ -174,8 +178,9 @@ def _weights(length: int, step: float, offset: float, size: int) -> NDArray[np.f
 def rescale_values(descriptor: str, values: ArrayLike, frame: Frame) -> NDArray[np.float64]:
     """Descriptor values of a native slice, in native pixels, as they are in the prepared slice's pixels.
 
-    Exact for volume, centroid, spread and covariance; any other descriptor takes the geometric mean of
-    the two steps to the power of its unit, which is exact where both steps are equal.
+    Exact for the volume and for what is registered ``per_axis``: centroid, spread and covariance. Any other
+    descriptor takes the geometric mean of the two steps to the power of its unit, which is exact where both
+    steps are equal, and refuses other frames if it has no unit: stretching changes angles and proportions.
 
     Args:
         descriptor: A registered name.
@@ -186,7 +191,7 @@ def rescale_values(descriptor: str, values: ArrayLike, frame: Frame) -> NDArray[
         Values in prepared pixels, (..., C); NaN stays NaN.
 
     Raises:
-        ArgumentError: ``descriptor`` is not registered.
+        ArgumentError: ``descriptor`` is not registered, or has no unit and the frame stretches the image.
 
     Example:
         >>> rescale_values("centroid", [0.5, 2.5], Frame.resize((4, 4), (2, 2)))
@@ -194,6 +199,7 @@ def rescale_values(descriptor: str, values: ArrayLike, frame: Frame) -> NDArray[
         >>> rescale_values("volume", [8.0], Frame.resize((4, 4), (2, 2)))
         array([2.])
     """
+    require_same_step(descriptor, np.asarray(frame.step))
     unit, origin = unit_and_origin(descriptor, np.asarray(frame.step), np.asarray(frame.offset))
     return (np.asarray(values, float) - origin) / unit
 
@@ -212,17 +218,33 @@ def unit_and_origin(
         ``unit`` and ``origin``, (..., C): ``prepared = (native - origin) / unit``.
     """
     unit = _unit(descriptor, step)
-    return unit, offset if descriptor == "centroid" else np.zeros_like(unit)
+    return unit, offset if get(descriptor).per_axis == "position" else np.zeros_like(unit)
+
+
+def require_same_step(descriptor: str, step: NDArray[np.float64]) -> None:
+    """Refuse to move what has no unit into frames, (..., 2), whose two steps differ by more than 1%.
+
+    Raises:
+        ArgumentError: The descriptor's values change in a way that they do not tell.
+    """
+    stretched = np.abs(step[..., 0] / step[..., 1] - 1) > STRETCH
+    if get(descriptor).unit_power(2) == 0 and stretched.any():
+        rows, columns = step[stretched].reshape(-1, 2)[0]
+        expected = (
+            "one with a unit, unless slices are resized by the same step along both axes"
+            f" (here {rows:.3g} and {columns:.3g}: set a spacing, or a size of the image's own proportions)"
+        )
+        raise ArgumentError("descriptor", expected=expected, found=descriptor)
 
 
 def _unit(descriptor: str, step: NDArray[np.float64]) -> NDArray[np.float64]:
-    if descriptor in ("centroid", "spread"):
+    entry = get(descriptor)
+    if entry.per_axis in ("position", "extent"):
         return step
-    if descriptor == "covariance":
+    if entry.per_axis == "product":
         first, second = np.triu_indices(2)
         return np.asarray(step[..., first] * step[..., second])
     area = step.prod(axis=-1, keepdims=True)
-    entry = get(descriptor)
     unit: NDArray[np.float64] = np.repeat(area ** (entry.unit_power(2) / 2), entry.components(2), axis=-1)
     return unit
 

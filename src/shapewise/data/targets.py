@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from shapewise.data.frames import Frame, physical, unit_and_origin
+from shapewise.data.frames import Frame, physical, require_same_step, unit_and_origin
 from shapewise.errors import TableError
 
 NUMBERS = ("value", "lower", "upper")
@@ -58,6 +58,7 @@ def table_targets(
 
     Raises:
         TableError: A case has no row, an annotated slice lacks one, or is in mm and no spacing is known.
+        ArgumentError: A descriptor is not registered, or has no unit and a frame stretches its slice.
     """
     rows = _matching(table, samples, classes)
     annotated = np.zeros(len(samples), bool)
@@ -113,6 +114,7 @@ def _fill(
     unit, origin = unit_and_origin(name, steps[:, :, 0], steps[:, :, 1])
     sample, component = rows["sample"].to_numpy(), rows["component"].to_numpy(int)
     in_mm = (rows["unit"] == "mm").to_numpy(int)
+    require_same_step(name, steps[in_mm, sample, 0])
     row_unit, row_origin = unit[in_mm, sample, component], origin[in_mm, sample, component]
     if np.isnan(row_unit).any():
         case, frame, index = samples[sample[np.isnan(row_unit).argmax()]]

@@ -52,6 +52,7 @@ def volume(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     unit_power=1,
     scale="spread",
     from_marginals=Marginals.centroid,
+    per_axis="position",
 )
 @at_least_float32
 def centroid(probs: Probs, *, spacing: Spacing | None = None) -> Values:
@@ -77,7 +78,13 @@ def centroid(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     return Marginals.of(probs, spacing).centroid()
 
 
-@register("spread", components=lambda ndim: ndim, unit_power=1, from_marginals=Marginals.spread)
+@register(
+    "spread",
+    components=lambda ndim: ndim,
+    unit_power=1,
+    from_marginals=Marginals.spread,
+    per_axis="extent",
+)
 @at_least_float32
 def spread(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     """Standard deviation of the position of each class, D = sqrt(μ̄_2 / μ_0) per axis.
@@ -102,7 +109,13 @@ def spread(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     return Marginals.of(probs, spacing).spread()
 
 
-@register("covariance", components=lambda ndim: ndim * (ndim + 1) // 2, unit_power=2, scale="spread_squared")
+@register(
+    "covariance",
+    components=lambda ndim: ndim * (ndim + 1) // 2,
+    unit_power=2,
+    scale="spread_squared",
+    per_axis="product",
+)
 @at_least_float32
 def covariance(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     """Covariance of the position of each class, the upper triangle row by row: 00, 01, 11 in 2-D.

@@ -15,6 +15,7 @@ from shapewise.errors import ArgumentError
 from shapewise.typing import Spacing
 
 Scale: TypeAlias = Literal["value", "spread", "spread_squared", "one"]
+PerAxis: TypeAlias = Literal["position", "extent", "product"]
 Function = TypeVar("Function", bound=Callable[..., Tensor])
 
 
@@ -31,6 +32,10 @@ class Descriptor:
             annotated object's spread along the component's axis; ``spread_squared``: the product of the
             spreads along the component's two axes; ``one``: nothing.
         from_marginals: the same values from the marginals alone, where those are enough, or None.
+        per_axis: how components follow the image's axes, which says how they change where an image is
+            resized. ``position``: a coordinate along each axis; ``extent``: a length along each;
+            ``product``: a product of two such lengths for each pair of axes, the upper triangle row by row;
+            None: a component is about the object as a whole.
 
     >>> get("centroid").components(3), get("volume").unit_power(2)
     (3, 2)
@@ -42,6 +47,7 @@ class Descriptor:
     unit_power: Callable[[int], int]
     scale: Scale
     from_marginals: Callable[[Marginals], Tensor] | None = None
+    per_axis: PerAxis | None = None
 
     def unit(self, spacing: Spacing | None, ndim: int) -> float:
         """What one pixel is in this descriptor's unit: its side, area or volume, 1 without a unit.
@@ -62,6 +68,7 @@ def register(
     unit_power: int | Callable[[int], int] = 0,
     scale: Scale = "value",
     from_marginals: Callable[[Marginals], Tensor] | None = None,
+    per_axis: PerAxis | None = None,
 ) -> Callable[[Function], Function]:
     """Make a function known by name; the decorated function itself does not change.
 
@@ -71,12 +78,13 @@ def register(
         unit_power: power of px or mm of a value, or a function of the image's dimension.
         scale: what a residual is divided by, see `Descriptor`.
         from_marginals: the same values from the marginals alone, which saves time in `describe_together`.
+        per_axis: how components follow the image's axes, see `Descriptor`.
 
     Returns:
         A decorator for functions ``f(probs, *, spacing=None) -> values (B, K, C)``.
 
     Raises:
-        ArgumentError: another function has that name already.
+        ArgumentError: another function has that name, or the components are not those of ``per_axis``.
 
     >>> @register("mean_probability", scale="one")
     ... def mean_probability(probs, *, spacing=None):
@@ -88,7 +96,8 @@ def register(
     def decorate(function: Function) -> Function:
         _refuse_second(name, function)
         sizes = _callable(components), _callable(unit_power)
-        _descriptors[name] = Descriptor(name, function, *sizes, scale, from_marginals)
+        _refuse_other_count(sizes[0](2), per_axis)
+        _descriptors[name] = Descriptor(name, function, *sizes, scale, from_marginals, per_axis)
         return function
 
     return decorate
@@ -122,6 +131,12 @@ def names() -> tuple[str, ...]:
 def _refuse_second(name: str, function: Callable[..., Tensor]) -> None:
     if name in _descriptors and _origin(_descriptors[name].function) != _origin(function):
         raise ArgumentError("name", expected="a name that no other descriptor has", found=name)
+
+
+def _refuse_other_count(found: int, per_axis: PerAxis | None) -> None:
+    expected = {None: found, "position": 2, "extent": 2, "product": 3}[per_axis]
+    if found != expected:
+        raise ArgumentError("components", expected=f"{expected} in 2-D, per axis {per_axis}", found=found)
 
 
 def _origin(function: Any) -> tuple[str, str]:
