@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "run_folder": {"errors", "config"},
     "build": LEAVES
     | {"config", "descriptors", "constraints", "losses", "data", "networks", "training", "run_folder"},
-    "runs": LEAVES | {"config", "run_folder", "build", "data", "training", "evaluation"},
+    "run_split": LEAVES | {"run_folder", "data"},
+    "runs": LEAVES | {"config", "run_folder", "run_split", "build", "data", "training", "evaluation"},
     "__main__": {"cli"},
     "cli": LEAVES | {"config", "runs", "data", "evaluation", "plots"},
 }

@@ -20,7 +20,8 @@ from shapewise.config import load_experiment
 from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
 from shapewise.data.table import write_table
-from shapewise.errors import ConfigError, DataError, TableError
+from shapewise.errors import ConfigError, DataError, RunError, TableError
+from shapewise.run_folder import RunFolder
 from shapewise.runs import evaluate, train
 
 ExperimentFile = Callable[..., Path]
@@ -145,6 +146,44 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     assert_same_weights(tmp_path / "killed", tmp_path / "whole")
     logs = [pd.read_csv(tmp_path / out / "log.csv").drop(columns="seconds") for out in ("killed", "whole")]
     pd.testing.assert_frame_equal(*logs)
+
+
+def test_an_interrupted_run_says_how_to_go_on(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    shapewise, run = Path(sys.executable).with_name("shapewise"), tmp_path / "run"
+    command = [shapewise, "train", experiment_file(), "training.epochs=500", "--data", phantom, "--out", run]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (run / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    screen, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "the same command resumes" in screen
+    assert RunFolder(run).read_record()["train_seconds"] > 0
+
+
+def test_a_broken_checkpoint_is_named_before_training(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    experiment = load_experiment(experiment_file(), ["training.epochs=1"])
+    train(experiment, phantom, tmp_path / "run")
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    for content in (last.read_bytes()[:1000], b"", b"not a checkpoint"):
+        last.write_bytes(content)
+        with pytest.raises(RunError, match=r"last\.ckpt: expected a whole checkpoint"):
+            train(experiment, phantom, tmp_path / "run")
+
+
+def test_another_number_of_epochs_is_another_cosine(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    decay = "training.learning_rate_decay=cosine"
+    path = experiment_file()
+    train(load_experiment(path, [decay, "training.epochs=1"]), phantom, tmp_path / "run")
+    with pytest.raises(RunError, match=r"training\.epochs"):
+        train(load_experiment(path, [decay, "training.epochs=2"]), phantom, tmp_path / "run")
 
 
 def test_a_table_with_a_missing_row_stops_before_training(

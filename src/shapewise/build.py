@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 
 from shapewise.config import AugmentationConfig, Experiment, RelationConfig, SupervisionConfig
@@ -18,7 +18,7 @@ from shapewise.data.augmentation import Augmentation
 from shapewise.data.cases import Case, Study
 from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
-from shapewise.data.prepare import Preprocessing, Sample, prepare_images, prepare_masks
+from shapewise.data.prepare import Preprocessing, prepare_images, prepare_masks
 from shapewise.data.slices import Slices, stack
 from shapewise.data.splits import split_patients
 from shapewise.data.table import read_table, write_table
@@ -189,7 +189,7 @@ def build_fit(
         annotated_only=True,
     )
     masks = all(case.mask is not None for case in split["validation"])
-    validation, samples = build_slices(experiment, study, split["validation"], table, cache, masks=masks)
+    validation, numbers = build_slices(experiment, study, split["validation"], table, cache, masks=masks)
     if not masks and table is None:
         raise DataError("validation split", expected="masks or rows in the table", found="neither")
     yardstick = None if table is None else build_loss(supervision, study.classes, Hinge())
@@ -200,7 +200,7 @@ def build_fit(
         build_optimisation(experiment),
         classes=study.classes,
         yardstick=yardstick,
-        validation_case=case_numbers(samples),
+        validation_case=torch.tensor(numbers),
         seed=training.seed,
     )
     monitor, mode = choose_monitor(experiment, masks=masks, table=table is not None)
@@ -257,25 +257,15 @@ def build_slices(
     *,
     masks: bool,
     annotated_only: bool = False,
-) -> tuple[Slices, list[Sample]]:
-    """Prepare the slices of some cases, with masks, targets or both; the samples say what each slice is."""
+) -> tuple[Slices, list[int]]:
+    """Prepare the slices of some cases, with masks, targets or both; the list numbers each slice's case."""
     preprocessing = build_preprocessing(experiment)
     prepared = prepare_images(cases, preprocessing, cache)
     labels = prepare_masks(cases, study.classes, preprocessing, cache) if masks else None
     if table is None:
-        return Slices(prepared.images, masks=labels), prepared.samples
+        return Slices(prepared.images, masks=labels), prepared.cases
     names = table_descriptors(experiment.supervision)
     targets = table_targets(table, prepared.samples, study.classes, names, prepared.frames, prepared.spacings)
     indices = targets.annotated.nonzero().flatten().tolist() if annotated_only else None
     slices = Slices(prepared.images, masks=labels, targets=targets.values, indices=indices)
-    return slices, prepared.samples
-
-
-def case_numbers(samples: Sequence[Sample]) -> Tensor:
-    """Number the cases that samples come from, in order of appearance.
-
-    >>> case_numbers([Sample("a", 1, 0), Sample("a", 1, 1), Sample("a", 9, 0)])
-    tensor([0, 0, 1])
-    """
-    numbers: dict[tuple[str, int], int] = {}
-    return torch.tensor([numbers.setdefault((s.case, s.frame), len(numbers)) for s in samples])
+    return slices, prepared.cases

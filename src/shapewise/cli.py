@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
+from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 
@@ -34,6 +36,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 screen = Console()
+say = rank_zero_only(partial(screen.print, soft_wrap=True))  # once, however many devices train
 
 Folder = Annotated[Path, typer.Argument(show_default=False)]
 
@@ -89,9 +92,9 @@ def train(
     settings = load_experiment(experiment, overrides)
     run = out or Path("runs") / experiment.stem
     if not train_run(settings, data_root(settings, data), run, folder=experiment.parent):
-        screen.print(f"interrupted; the same command resumes {run}", style="yellow")
+        say(f"interrupted; the same command resumes {run}")
         raise typer.Exit(INTERRUPTED)
-    screen.print(f"trained: {run}    next: shapewise evaluate {run}")
+    say(f"trained: {run}    next: shapewise evaluate {run}")
 
 
 def data_root(settings: Experiment, data: Path | None) -> Path:

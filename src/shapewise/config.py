@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from shapewise.errors import ConfigError
 
-Fraction = float
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
@@ -53,8 +53,8 @@ class AugmentationConfig(Section):
     """Random changes of a batch, each drawn anew for every image."""
 
     blur: float = Field(0.0, ge=0, description="largest sigma of a Gaussian blur, pixels")
-    shift: Fraction = Field(0.0, ge=0, lt=1, description="largest shift, fraction of the image")
-    scale: Fraction = Field(0.0, ge=0, lt=1, description="largest relative change of size")
+    shift: float = Field(0.0, ge=0, lt=1, description="largest shift, fraction of the image")
+    scale: float = Field(0.0, ge=0, lt=1, description="largest relative change of size")
     rotation: float = Field(0.0, ge=0, le=180, description="largest rotation, degrees")
     flip: bool = Field(False, description="mirror each axis half of the time")
 
@@ -90,7 +90,7 @@ class SupervisionConfig(Section):
 
     kind: Literal["pixels", "barrier", "quadratic", "hinge", "augmented_lagrangian"] = "barrier"
     descriptors: tuple[str, ...] = ("volume", "centroid", "spread", "length")
-    margin: Fraction = Field(0.1, ge=0, description="relative half-width of the bounds")
+    margin: float = Field(0.1, ge=0, description="relative half-width of the bounds")
     absolute_margins: dict[str, float] = Field({}, description="half-widths in raw units, by descriptor")
     residuals: Literal["relative", "raw"] = "relative"
     t: ScheduleConfig = ScheduleConfig()
@@ -104,7 +104,7 @@ class TrainingConfig(Section):
     epochs: int = Field(200, ge=1)
     batch_size: int = Field(8, ge=1)
     learning_rate: float = Field(5e-4, gt=0)
-    betas: tuple[float, float] = (0.9, 0.99)
+    betas: tuple[Beta, Beta] = (0.9, 0.99)
     learning_rate_decay: Literal["none", "cosine"] = "none"
     gradient_clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 leaves it alone")
     image_clip: float = Field(

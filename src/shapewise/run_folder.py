@@ -35,7 +35,7 @@ class RunFolder:
 
     @property
     def record_file(self) -> Path:
-        """Versions, seed, times and data folder."""
+        """Versions, seed, classes, times and data folder."""
         return self.path / "run.json"
 
     @property
@@ -50,7 +50,7 @@ class RunFolder:
 
     @property
     def table_file(self) -> Path:
-        """The descriptor table, where the run made one from masks."""
+        """The descriptor table that the run learns from: a copy of the one given, or made from masks."""
         return self.path / "descriptors.csv"
 
     @property
@@ -115,7 +115,8 @@ class RunFolder:
     def _check_same(self, experiment: Experiment) -> None:
         earlier, now = (flatten(e.model_dump(mode="json")) for e in (self.read_experiment(), experiment))
         changed = sorted(key for key in earlier.keys() | now.keys() if earlier.get(key) != now.get(key))
-        changed = [key for key in changed if key != "training.epochs"]
+        if experiment.training.learning_rate_decay == "none":  # more epochs would be another decay
+            changed = [key for key in changed if key != "training.epochs"]
         if changed:
             key = changed[0]
             raise RunError(

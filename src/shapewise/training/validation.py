@@ -21,15 +21,15 @@ class CaseDice:
 
     def __init__(self, *, cases: int, classes: int) -> None:
         self.classes = classes
-        self.overlap = torch.zeros(cases, classes - 1, dtype=torch.float64)
-        self.size = torch.zeros(cases, classes - 1, dtype=torch.float64)
+        self.overlap = torch.zeros(cases, classes - 1, dtype=torch.int64)
+        self.size = torch.zeros(cases, classes - 1, dtype=torch.int64)
 
     def add(self, predicted: Labels, mask: Labels, case: Int[Tensor, " batch"]) -> None:
         """Count a batch of slices; `case` says which case each belongs to."""
         for label in range(1, self.classes):
             p, m = (predicted == label).flatten(1), (mask == label).flatten(1)
-            self.overlap[:, label - 1].index_add_(0, case.cpu(), (p & m).sum(1).double().cpu())
-            self.size[:, label - 1].index_add_(0, case.cpu(), (p.sum(1) + m.sum(1)).double().cpu())
+            self.overlap[:, label - 1].index_add_(0, case.cpu(), (p & m).sum(1).cpu())
+            self.size[:, label - 1].index_add_(0, case.cpu(), (p.sum(1) + m.sum(1)).cpu())
 
     def sum_over_processes(self, device: torch.device) -> None:
         """Add up what the processes of a distributed run have counted, each on its share of the slices."""
@@ -42,4 +42,4 @@ class CaseDice:
         """Mean over cases, one value a foreground class."""
         both_empty = self.size == 0
         dice = torch.where(both_empty, 1.0, 2 * self.overlap / self.size.clamp_min(1))
-        return dice.mean(0).float()
+        return dice.mean(0)

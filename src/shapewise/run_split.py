@@ -1,0 +1,85 @@
+"""Which patient a run learns from, selects by and is tested on, written down once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from shapewise.data.cases import Case, Study
+from shapewise.errors import DataError, RunError
+from shapewise.run_folder import RunFolder, write_text
+
+
+def write_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
+    """Write which patient is in which split, and which files each case has."""
+    rows = [
+        {
+            "case": case.name,
+            "frame": case.frame,
+            "phase": case.phase,
+            "image": str(case.image.resolve()),
+            "mask": None if case.mask is None else str(case.mask.resolve()),
+            "split": name,
+        }
+        for name, cases in split.items()
+        for case in cases
+    ]
+    write_text(run.cases_file, pd.DataFrame(rows).to_csv(index=False))
+    write_text(run.split_file, _patients(split).to_csv(index=False))
+
+
+def check_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
+    """Compare with the split that a run has written down; a run without one may start with any.
+
+    Raises:
+        RunError: the data folder has other patients than it had, so that the split would be another.
+    """
+    if not run.split_file.exists():
+        return
+    written, found = (
+        dict(zip(frame["patient"], frame["split"], strict=True)) for frame in (_read(run), _patients(split))
+    )
+    changed = sorted(
+        patient for patient in written.keys() | found.keys() if written.get(patient) != found.get(patient)
+    )
+    if changed:
+        patient = changed[0]
+        was, now = (shares.get(patient, "no split") for shares in (written, found))
+        expected = f"the patients that the run began with, {patient} in {was}"
+        raise RunError(run.split_file, expected=expected, found=f"{patient} in {now}")
+
+
+def read_split(run: RunFolder, study: Study, name: str) -> Study:
+    """Pick the cases of one split as the run wrote it down.
+
+    Raises:
+        RunError: the run has no split file, or no such split.
+        DataError: the data folder lacks patients of the split.
+    """
+    written = _read(run)
+    patients = set(written.loc[written["split"] == name, "patient"])
+    if not patients:
+        expected = f"a split among {', '.join(sorted(set(written['split'])))}"
+        raise RunError(run.split_file, expected=expected, found=name)
+    cases = [case for case in study.cases if case.patient in patients]
+    missing = sorted(patients - {case.patient for case in cases})
+    if missing:
+        expected = f"patient {missing[0]} of the split {name}"
+        raise DataError("data folder", expected=expected, found="no such case")
+    return Study(cases, study.classes, study.layout)
+
+
+def _patients(split: Mapping[str, list[Case]]) -> pd.DataFrame:
+    pairs = [(case.patient, name) for name, cases in split.items() for case in cases]
+    return pd.DataFrame(dict.fromkeys(pairs).keys(), columns=["patient", "split"])
+
+
+def _read(run: RunFolder) -> pd.DataFrame:
+    try:
+        written = pd.read_csv(run.split_file, dtype=str)
+    except (OSError, ValueError) as error:
+        raise RunError(run.split_file, expected="the split of the run", found=error) from None
+    if not {"patient", "split"} <= set(written.columns):
+        raise RunError(run.split_file, expected="columns patient and split", found=list(written.columns))
+    return written

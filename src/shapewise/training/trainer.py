@@ -1,0 +1,83 @@
+"""The Lightning trainer of a run folder: where checkpoints and logs go, and what an interruption means."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.strategies import DDPStrategy
+from torch.utils.data import DataLoader
+
+from shapewise.training.log import EpochLog
+
+
+class MovableCheckpoint(ModelCheckpoint):
+    """A checkpoint callback that remembers its best epoch when its folder has moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Read the state as if it had been written into this folder."""
+
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath), Path(path).name)) if path else path
+
+        moved = {**state_dict, "dirpath": self.dirpath}
+        for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            moved[name] = here(state_dict[name])
+        moved["best_k_models"] = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(moved)
+
+
+def build_trainer(folder: Path, log: Path, *, monitor: str, mode: str, **options: Any) -> pl.Trainer:
+    """Build the trainer of a run.
+
+    Args:
+        folder: takes `best.ckpt` and `last.ckpt`; TensorBoard's files go beside it.
+        log: the CSV file that gets a row an epoch.
+        monitor: the logged measure that names the best epoch.
+        mode: `max` if more of it is better, else `min`.
+        options: the trainer's own.
+    """
+    # At the end of an epoch, and not of its validation: a run is then resumed between two epochs.
+    keep = partial(MovableCheckpoint, folder, enable_version_counter=False, save_on_train_epoch_end=True)
+    terminal = sys.stderr.isatty()
+    callbacks: list[pl.Callback] = [EpochLog(log, say=not terminal)]
+    callbacks += [keep(filename="best", monitor=monitor, mode=mode), keep(filename="last")]
+    if options.get("devices", 1) > 1:
+        # Each process gathers for the augmented Lagrangian what its own images say.
+        options["strategy"] = DDPStrategy(broadcast_buffers=False)
+    return pl.Trainer(
+        callbacks=[*callbacks, RichProgressBar()] if terminal else callbacks,
+        enable_progress_bar=terminal,
+        enable_model_summary=False,
+        logger=TensorBoardLogger(str(folder.parent), name="tensorboard", version=""),
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        **options,
+    )
+
+
+def is_first_process() -> bool:
+    """Say whether this is the process that writes files; known before a trainer starts the others."""
+    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
+
+
+def fit(
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    train: DataLoader[Any],
+    validation: DataLoader[Any],
+    resume_from: Path | None,
+) -> bool:
+    """Train to the end, from a checkpoint if there is one; False if somebody interrupted it."""
+    try:
+        trainer.fit(module, train, validation, ckpt_path=resume_from, weights_only=True)
+    except SystemExit:  # how Lightning answers Ctrl-C
+        if not trainer.interrupted:
+            raise
+    return not trainer.interrupted

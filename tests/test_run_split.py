@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shapewise.data.cases import Case, Study
+from shapewise.errors import DataError, RunError
+from shapewise.run_folder import RunFolder
+from shapewise.run_split import check_split, read_split, write_split
+
+
+def case(patient: str, frame: int = 1) -> Case:
+    return Case(patient, patient, frame, Path(f"{patient}_{frame}.nii.gz"), None)
+
+
+SPLIT = {"train": [case("a"), case("a", 2)], "validation": [case("b")], "test": [case("c")]}
+STUDY = Study([case for cases in SPLIT.values() for case in cases], ("LV",), "acdc")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    write_split(RunFolder(tmp_path), SPLIT)
+    return RunFolder(tmp_path)
+
+
+def test_what_is_written_reads_back(run: RunFolder) -> None:
+    for name, cases in SPLIT.items():
+        assert read_split(run, STUDY, name).cases == cases
+
+
+def test_the_same_split_may_go_on(run: RunFolder, tmp_path: Path) -> None:
+    check_split(run, SPLIT)
+    check_split(RunFolder(tmp_path / "new"), SPLIT)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {**SPLIT, "test": [case("c"), case("d")]},
+        {**SPLIT, "test": []},
+        {"train": [case("b")], "validation": [case("a")], "test": [case("c")]},
+    ],
+)
+def test_another_split_would_test_on_patients_that_were_trained_on(
+    run: RunFolder, other: dict[str, list[Case]]
+) -> None:
+    with pytest.raises(RunError, match="the patients that the run began with"):
+        check_split(run, other)
+
+
+def test_a_split_that_does_not_exist_is_named(run: RunFolder) -> None:
+    with pytest.raises(RunError, match="test, train, validation, found tests"):
+        read_split(run, STUDY, "tests")
+
+
+def test_patients_that_are_gone_are_named(run: RunFolder) -> None:
+    with pytest.raises(DataError, match="patient c of the split test"):
+        read_split(run, Study([case("a")], ("LV",), "acdc"), "test")
+
+
+@pytest.mark.parametrize("content", ["", "patient\na\n", "x,y\n1,2\n"])
+def test_a_broken_split_file_is_named(run: RunFolder, content: str) -> None:
+    run.split_file.write_text(content)
+    with pytest.raises(RunError, match=r"split\.csv"):
+        read_split(run, STUDY, "test")

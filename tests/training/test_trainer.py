@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from shapewise.training.trainer import MovableCheckpoint
+
+
+class Falling(pl.LightningModule):
+    """Logs a score that is best in the first epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def training_step(self, batch: torch.Tensor, batch_index: int) -> torch.Tensor:
+        self.log("score", 1.0 / (1 + self.current_epoch))
+        return (self.weight * batch).sum()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def train(folder: Path, epochs: int) -> MovableCheckpoint:
+    best = MovableCheckpoint(
+        folder, filename="best", monitor="score", mode="max", enable_version_counter=False
+    )
+    last = MovableCheckpoint(folder, filename="last", enable_version_counter=False)
+    trainer = pl.Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        callbacks=[best, last],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    resume = folder / "last.ckpt"
+    batches = DataLoader(torch.ones(2, 1), num_workers=0)
+    trainer.fit(Falling(), batches, ckpt_path=resume if resume.exists() else None, weights_only=True)
+    return best
+
+
+def test_a_moved_run_keeps_its_best_epoch(tmp_path: Path) -> None:
+    train(tmp_path / "here", 1)
+    first = torch.load(tmp_path / "here" / "best.ckpt", weights_only=True)["state_dict"]["weight"]
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    best = train(tmp_path / "there", 3)
+    assert best.best_model_score is not None
+    assert best.best_model_score.item() == 1.0
+    again = torch.load(tmp_path / "there" / "best.ckpt", weights_only=True)["state_dict"]["weight"]
+    assert torch.equal(first, again)
