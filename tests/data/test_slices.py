@@ -24,10 +24,9 @@ def test_an_image_alone() -> None:
 
 
 def test_everything_there_is() -> None:
-    item = Slices(IMAGES, masks=MASKS, targets=TARGETS, cases=[0, 0, 1, 1, 2])[4]
+    item = Slices(IMAGES, masks=MASKS, targets=TARGETS)[4]
     assert item["mask"].dtype == torch.int64
     np.testing.assert_array_equal(item["mask"], MASKS[4])
-    assert item["case"] == 2
     torch.testing.assert_close(item["targets"], {name: values[4] for name, values in TARGETS.items()})
 
 
@@ -46,13 +45,12 @@ def test_an_item_is_a_copy_of_the_memory_map(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_loader_stacks_items(workers: int) -> None:
-    slices = Slices(IMAGES, masks=MASKS, targets=TARGETS, cases=[0, 0, 1, 1, 2])
+    slices = Slices(IMAGES, masks=MASKS, targets=TARGETS)
     first, last = DataLoader(slices, batch_size=3, num_workers=workers, collate_fn=stack)
     assert first["image"].shape == (3, 1, 4, 6)
     assert first["mask"].shape == (3, 4, 6)
     assert first["targets"]["centroid"].shape == (3, 2, 2, 3)
     assert last["index"].tolist() == [3, 4]
-    assert last["case"].tolist() == [1, 2]
 
 
 def test_what_is_not_aligned_is_refused() -> None:
@@ -60,8 +58,6 @@ def test_what_is_not_aligned_is_refused() -> None:
         Slices(IMAGES, masks=MASKS[:4])
     with pytest.raises(ArgumentError, match="volume"):
         Slices(IMAGES, targets={"volume": torch.zeros(4, 2, 1, 3)})
-    with pytest.raises(ArgumentError, match="cases"):
-        Slices(IMAGES, cases=[0])
     with pytest.raises(ArgumentError, match="indices"):
         Slices(IMAGES, indices=[0, 5])
     with pytest.raises(ArgumentError, match="indices"):

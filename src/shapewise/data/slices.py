@@ -18,18 +18,17 @@ class Slices(Dataset[dict[str, Any]]):
     """Prepared slices, with their masks or their targets where there are any.
 
     An item is a dict: ``image`` (1, h, w) float32, ``index`` (the row in ``images``), and what is given
-    of ``mask`` (h, w) int64, ``targets`` name -> (Kfg, C, 3), and ``case``. Each item is copied out of the
-    memory map, so memory does not grow with the data.
+    of ``mask`` (h, w) int64 and ``targets`` name -> (Kfg, C, 3). Each item is copied out of the memory map,
+    so memory does not grow with the data.
 
     Args:
         images: Prepared images, (N, h, w).
         masks: Label masks, (N, h, w), aligned with the images.
         targets: Name -> (N, Kfg, C, 3): value, lower and upper, aligned with the images.
-        cases: Number of the case that each image belongs to, N of them.
         indices: The rows to use, all by default: for example those that a table annotates.
 
     Raises:
-        ArgumentError: Masks, targets or cases are not aligned with the images, or an index is out of range.
+        ArgumentError: Masks or targets are not aligned with the images, or an index is out of range.
 
     Example:
         >>> slices = Slices(np.zeros((3, 4, 4), np.float32), indices=[2, 0])
@@ -43,12 +42,10 @@ class Slices(Dataset[dict[str, Any]]):
         *,
         masks: NDArray[np.uint8] | None = None,
         targets: Mapping[str, Tensor] | None = None,
-        cases: Sequence[int] | None = None,
         indices: Sequence[int] | None = None,
     ) -> None:
         count = len(images)
         lengths = {f"targets[{name!r}]": len(values) for name, values in (targets or {}).items()}
-        lengths |= {} if cases is None else {"cases": len(cases)}
         if masks is not None and masks.shape != images.shape:
             raise ArgumentError("masks", expected=f"of shape {images.shape}", found=masks.shape)
         for name, length in lengths.items():
@@ -59,7 +56,7 @@ class Slices(Dataset[dict[str, Any]]):
             raise ArgumentError(
                 "indices", expected=f"from 0 to {count - 1}", found=max(self.indices, key=abs)
             )
-        self.images, self.masks, self.targets, self.cases = images, masks, targets, cases
+        self.images, self.masks, self.targets = images, masks, targets
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -72,8 +69,6 @@ class Slices(Dataset[dict[str, Any]]):
         }
         if self.masks is not None:
             found["mask"] = torch.from_numpy(self.masks[index].astype(np.int64))
-        if self.cases is not None:
-            found["case"] = self.cases[index]
         if self.targets is not None:
             found["targets"] = {name: values[index] for name, values in self.targets.items()}
         return found
