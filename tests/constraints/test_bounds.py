@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from shapewise.constraints import Bounds, equal_prior, never_prior, ratio_prior
+from shapewise.constraints import Bounds
 from shapewise.errors import ArgumentError
 
 NAN, INF = math.nan, math.inf
@@ -40,17 +40,6 @@ def test_sides_broadcast_against_each_other() -> None:
     bounds = Bounds(torch.zeros(2, 3, 1), torch.ones(4))
     assert bounds.lower.shape == bounds.upper.shape == (2, 3, 4)
     assert bounds.active.shape == (2, 3, 4, 2)
-
-
-def test_priors() -> None:
-    for prior, lower, upper in [
-        (ratio_prior(2.0, 3.0), 2.0, 3.0),
-        (equal_prior(1.5), -1.5, 1.5),
-        (never_prior(), -INF, 0.0),
-        (never_prior(0.5), -INF, 0.5),
-        (Bounds.constant(), -INF, INF),
-    ]:
-        assert (prior.lower.item(), prior.upper.item()) == (lower, upper)
 
 
 def test_the_center_is_the_best_guess_of_the_value() -> None:
@@ -97,9 +86,6 @@ def test_refuses_bounds_that_are_upside_down_and_says_where() -> None:
         (lambda: Bounds.around(column(1.0), relative=-0.1), "relative"),
         (lambda: Bounds.around(column(1.0), absolute=NAN), "absolute"),
         (lambda: Bounds.constant(lower=NAN), "lower"),
-        (lambda: ratio_prior(3.0, 2.0), "lower"),
-        (lambda: equal_prior(-1.0), "tolerance"),
-        (lambda: never_prior(-1.0), "tolerance"),
         (lambda: Bounds.constant(0.0, 1.0).expand((2, 0)).expand((3, 4)), "bounds"),
     ],
 )

@@ -6,7 +6,7 @@ is.
 """
 
 from shapewise.constraints.annotated import Constraint, Rule, constrain, only_absent, present_classes, relate
-from shapewise.constraints.bounds import Bounds, equal_prior, never_prior, ratio_prior
+from shapewise.constraints.bounds import Bounds
 from shapewise.constraints.penalties import (
     PENALTIES,
     AugmentedLagrangian,
@@ -46,15 +46,12 @@ __all__ = [
     "augmented_lagrangian",
     "constrain",
     "contributions",
-    "equal_prior",
     "hinge",
     "log_barrier",
-    "never_prior",
     "object_spread",
     "only_absent",
     "present_classes",
     "quadratic",
-    "ratio_prior",
     "reduce",
     "relate",
     "relative_scale",

@@ -1,4 +1,4 @@
-"""What values are allowed: an interval around a value, constants, or a prior."""
+"""What values are allowed: an interval around a value, or constants."""
 
 from __future__ import annotations
 
@@ -156,44 +156,6 @@ class Bounds:
             self.reference,
             validate=False,
         )
-
-
-def ratio_prior(lower: float, upper: float) -> Bounds:
-    """Bound a ratio of two classes, like the paper's ``2 <= L_Myo / L_LV <= 3``.
-
-    Raises:
-        ArgumentError: ``lower > upper``.
-
-    >>> ratio_prior(2.0, 3.0).upper
-    tensor([3.])
-    """
-    return Bounds.constant(lower, upper)
-
-
-def equal_prior(tolerance: float) -> Bounds:
-    """Bound a difference of two classes to ``±tolerance``, like the centroids of Myo and LV.
-
-    Raises:
-        ArgumentError: ``tolerance`` is negative.
-
-    >>> equal_prior(2.0).lower
-    tensor([-2.])
-    """
-    _require_margin("tolerance", tolerance)
-    return Bounds.constant(-tolerance, tolerance)
-
-
-def never_prior(tolerance: float = 0.0) -> Bounds:
-    """Keep a quantity that is never negative at zero, like the contact of LV and RV.
-
-    Raises:
-        ArgumentError: ``tolerance`` is negative.
-
-    >>> never_prior().active
-    tensor([[False,  True]])
-    """
-    _require_margin("tolerance", tolerance)
-    return Bounds.constant(upper=tolerance)
 
 
 def _require_margin(name: str, margin: float | Tensor) -> None:
