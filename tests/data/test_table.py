@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shapewise.data.table import COLUMNS, read_table, write_table
+from shapewise.data.table import COLUMNS, check_suffix, read_table, write_table
 from shapewise.errors import ArgumentError, TableError
 
 HEADER = ",".join(COLUMNS)
@@ -219,3 +219,13 @@ def test_large_tables_read_fast(tmp_path):
     start = time.process_time()
     assert len(read_table(tmp_path / "table.csv", ("LV",))) == 70_000
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize("name", ["table.txt", "table", "table.csv.gz"])
+def test_only_two_endings_name_a_table(tmp_path, name):
+    with pytest.raises(ArgumentError, match=r"`path`.*\.csv or \.parquet"):
+        check_suffix(tmp_path / name)
+    assert [check_suffix(tmp_path / f"a.b{ending}") for ending in (".csv", ".parquet")] == [
+        ".csv",
+        ".parquet",
+    ]

@@ -90,9 +90,12 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     """Write a descriptor table, CSV or Parquet by the name's ending, so that a reader never sees half of it.
 
     CSV carries nine significant digits: a float32 comes back as it was.
+
+    Raises:
+        ArgumentError: the name ends in neither.
     """
     path = Path(path)
-    write = _to_parquet if _suffix(path) == ".parquet" else _to_csv
+    write = _to_parquet if check_suffix(path) == ".parquet" else _to_csv
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -102,10 +105,20 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _suffix(path: Path) -> str:
-    if path.suffix not in (".csv", ".parquet"):
+def check_suffix(path: str | Path) -> str:
+    """The ending of a table's name: worth asking for before the work whose result it is to hold.
+
+    Raises:
+        ArgumentError: it is neither ``.csv`` nor ``.parquet``.
+
+    Example:
+        >>> check_suffix("heart.csv")
+        '.csv'
+    """
+    suffix = Path(path).suffix
+    if suffix not in (".csv", ".parquet"):
         raise ArgumentError("path", expected="a .csv or .parquet file", found=path)
-    return path.suffix
+    return suffix
 
 
 def _to_parquet(table: pd.DataFrame, path: Path) -> None:
@@ -120,7 +133,7 @@ def _to_csv(table: pd.DataFrame, path: Path) -> None:
 def _read_raw(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise TableError(path, expected="a descriptor table", found="no such file")
-    read = pd.read_parquet if _suffix(path) == ".parquet" else _read_csv
+    read = pd.read_parquet if check_suffix(path) == ".parquet" else _read_csv
     try:
         raw = read(path)
     except (OSError, ValueError) as error:  # what pandas and pyarrow raise on a bad file are ValueErrors
