@@ -60,7 +60,7 @@ def _describe_case(case: Case, classes: Sequence[str], descriptors: Sequence[str
     volume = case.read_image()
     labels = case.read_mask(classes, volume)
     spacing = volume.spacing[1:] if unit == "mm" else None
-    numbers = _values(labels, len(classes), descriptors, spacing)
+    numbers = describe_labels(labels, len(classes), descriptors, spacing=spacing)
     rows = pd.concat([_rows(name, values, classes) for name, values in numbers.items()])
     rows = rows.sort_values(["slice", "class"], kind="stable").assign(
         case=case.name, frame=case.frame, lower=np.nan, upper=np.nan, unit=unit, source="mask"
@@ -68,28 +68,56 @@ def _describe_case(case: Case, classes: Sequence[str], descriptors: Sequence[str
     return _named(rows, classes)
 
 
-def _values(
-    labels: NDArray[np.uint8], classes: int, descriptors: Sequence[str], spacing: tuple[float, ...] | None
+def describe_labels(
+    labels: NDArray[np.integer],
+    classes: int,
+    descriptors: Sequence[str],
+    *,
+    spacing: tuple[float, ...] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Describe labels (slice, row, column): name to values (slice, class, component), NaN if absent.
+    """Describe every slice of a label mask.
 
     Summed in float64 and rounded to float32, whose nine digits a table keeps.
 
+    Args:
+        labels: (slice, row, column), 0 being the background.
+        classes: number of foreground classes.
+        descriptors: registered names.
+        spacing: in-plane distance between pixel centres in mm; pixels without it.
+
+    Returns:
+        name -> values (slice, class, component), NaN where an absent class has no such number.
+
+    Raises:
+        ArgumentError: a descriptor is not registered, or refuses the spacing.
+
     >>> labels = np.zeros((1, 4, 4), np.uint8)
     >>> labels[0, 1:3, 1:3] = 1
-    >>> _values(labels, 2, ["volume", "centroid"], None)
+    >>> describe_labels(labels, 2, ["volume", "centroid"])
     {'volume': array([[[4.],
             [0.]]]), 'centroid': array([[[1.5, 1.5],
             [nan, nan]]])}
     """
-    masks = F.one_hot(torch.from_numpy(labels).long(), classes + 1).movedim(-1, 1)[:, 1:].double()
+    slices = [_describe_slice(pixels, classes, descriptors, spacing) for pixels in labels]
+    return {name: np.stack([values[name] for values in slices]) for name in descriptors}
+
+
+def _describe_slice(
+    pixels: NDArray[np.integer],
+    classes: int,
+    descriptors: Sequence[str],
+    spacing: tuple[float, ...] | None,
+) -> dict[str, NDArray[np.float64]]:
+    """One slice at a time, so that memory does not grow with the volume."""
+    labels = torch.from_numpy(pixels.astype(np.int64))
+    masks = F.one_hot(labels, classes + 1).movedim(-1, 0)[None, 1:].double()
     absent = masks.sum(dim=(2, 3)) == 0
     values = {}
     for name in descriptors:
         numbers = registry.get(name).function(masks, spacing=spacing)
         if name != "volume":
             numbers = numbers.masked_fill(absent[..., None], torch.nan)
-        values[name] = numbers.float().double().numpy()
+        values[name] = numbers[0].float().double().numpy()
     return values
 
 
