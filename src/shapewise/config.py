@@ -92,7 +92,7 @@ class SupervisionConfig(Section):
     descriptors: tuple[str, ...] = ("volume", "centroid", "spread", "length")
     margin: float = Field(0.1, ge=0, description="relative half-width of the bounds")
     absolute_margins: dict[str, float] = Field({}, description="half-widths in raw units, by descriptor")
-    residuals: Literal["relative", "raw"] = "relative"
+    residuals: Literal["relative", "logarithmic", "raw"] = "relative"
     t: ScheduleConfig = ScheduleConfig()
     rho: float = Field(1.0, gt=0, description="the augmented Lagrangian's quadratic weight")
     relations: tuple[RelationConfig, ...] = ()

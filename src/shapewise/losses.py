@@ -29,6 +29,7 @@ from shapewise.constraints import (
     residuals,
     satisfied,
 )
+from shapewise.constraints.logarithm import in_logarithms
 from shapewise.descriptors import Descriptor, contact, describe_together, get
 from shapewise.descriptors.axes import pixel_size
 from shapewise.descriptors.masks import one_hot
@@ -75,6 +76,9 @@ class ShapeConstraintLoss(nn.Module):
     volume, else it is a tenth of the image's shortest side. The loss is the mean over images of the mean
     over active bounds.
 
+    **Logarithmic residuals** allow the same values, and compare volumes, spreads and lengths by their
+    logarithms: a class that the network has stopped predicting still gets a gradient.
+
     **Raw residuals** are the paper's: in px or mm, ±``margin`` of the value itself for volume, centroid,
     spread and length, summed over bounds. A volume then weighs a thousand times as much as a centroid.
 
@@ -87,7 +91,7 @@ class ShapeConstraintLoss(nn.Module):
         include_background: constrain class 0 too. Mappings then hold values for it.
         softmax: the input is logits; apply a softmax over the classes.
         sigmoid: the input is logits; apply a sigmoid.
-        residual_scale: ``relative`` or ``raw``.
+        residual_scale: ``relative``, ``logarithmic`` or ``raw``.
         absent_volume: the volume that an absent class may have, in px or mm; one pixel if None.
         spacing: distance between pixel centres along each axis in mm, pixels if None. Mappings
             share the unit.
@@ -116,7 +120,7 @@ class ShapeConstraintLoss(nn.Module):
         include_background: bool = False,
         softmax: bool = False,
         sigmoid: bool = False,
-        residual_scale: Literal["relative", "raw"] = "relative",
+        residual_scale: Literal["relative", "logarithmic", "raw"] = "relative",
         absent_volume: float | None = None,
         spacing: Spacing | None = None,
         reduction: Reduction = "mean",
@@ -128,9 +132,9 @@ class ShapeConstraintLoss(nn.Module):
         self.absolute_margins = dict(absolute_margins or {})
         self.relations = tuple(relations)
         self.include_background, self.softmax, self.sigmoid = include_background, softmax, sigmoid
-        self.raw = residual_scale == "raw"
+        self.raw, self.logarithmic = residual_scale == "raw", residual_scale == "logarithmic"
         self.absent_volume, self.spacing, self.reduction = absent_volume, spacing, reduction
-        _check_choice("residual_scale", residual_scale, ("relative", "raw"))
+        _check_choice("residual_scale", residual_scale, ("relative", "logarithmic", "raw"))
         _check_choice("reduction", reduction, ("mean", "sum", "none"))
         _check(self)
 
@@ -199,6 +203,8 @@ class ShapeConstraintLoss(nn.Module):
         for d in self.descriptors:
             rule = self._rule(d, objects)
             found[d.name] = constrain(values[d.name], given[d.name], rule, spread=spread, present=present)
+            if self.logarithmic and d.scale == "value" and d.unit_power(objects.ndim - 2) > 0:
+                found[d.name] = in_logarithms(found[d.name], present)
         for d in self._unconstrained_volume:
             rule, none = self._rule(d, objects), torch.full_like(values[d.name], math.nan)
             bound = constrain(values[d.name], given.get(d.name, none), rule, spread=spread, present=present)

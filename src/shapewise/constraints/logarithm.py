@@ -14,10 +14,10 @@ TINY = 1e-4
 def in_logarithms(constraint: Constraint, present: Tensor) -> Constraint:
     """Compare the logarithms of non-negative amounts, for the objects that are there.
 
-    A difference divided by the annotated value pushes equally hard from anywhere, but a softmax that has all but
-    ruled a class out passes nothing on: a network that once predicts nothing goes on predicting nothing. The
-    slope of the logarithm grows as the amount vanishes and makes up for it; above the bounds it falls, so that
-    a prediction forty times too large does not outweigh all others. The same values are allowed either way.
+    A difference divided by the annotated value pushes equally hard from anywhere, but a softmax that has all
+    but ruled a class out passes nothing on: a network that once predicts nothing goes on predicting nothing.
+    The slope of the logarithm grows as the amount vanishes and makes up for it; above the bounds it falls, so
+    that a prediction forty times too large does not outweigh all others. The same values are allowed.
 
     Args:
         constraint: amounts and bounds ``(B, K, C)``; a lower bound at or below 0 never binds.
