@@ -16,10 +16,11 @@ from rich.console import Console
 from rich.table import Table
 
 from shapewise.config import Experiment, load_experiment
+from shapewise.data.describe import DESCRIPTORS
 from shapewise.data.describe import describe as describe_study
 from shapewise.data.layouts import find_cases
 from shapewise.data.phantom import make_phantom
-from shapewise.data.table import write_table
+from shapewise.data.table import check_suffix, write_table
 from shapewise.errors import ConfigError, ShapewiseError
 from shapewise.plots.compare import compare as compare_runs
 from shapewise.runs import evaluate as evaluate_run
@@ -62,14 +63,15 @@ def describe(
     out: Annotated[Path, typer.Option(help="Table to write, .csv or .parquet.", show_default=False)],
     layout: Annotated[str, typer.Option(help="auto, acdc, promise12 or nnunet.")] = "auto",
     unit: Annotated[str, typer.Option(help="px (of the original image) or mm.")] = "px",
-    descriptors: Annotated[
-        str, typer.Option(help="Comma-separated names of descriptors.")
-    ] = "volume,centroid,spread,covariance,length",
+    descriptors: Annotated[str, typer.Option(help="Comma-separated names of descriptors.")] = ",".join(
+        DESCRIPTORS
+    ),
 ) -> None:
     """Turn masks into a descriptor table; afterwards the masks are not needed for training.
 
     Example: shapewise describe phantom-data --out table.csv
     """
+    check_suffix(out)
     names = tuple(name.strip() for name in descriptors.split(",") if name.strip())
     table = describe_study(find_cases(data, layout), descriptors=names, unit=unit)
     write_table(table, out)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from shapewise.constraints import Bounds
+from shapewise.data.describe import describe_labels
 from shapewise.data.frames import Frame, resample_mask, rescale_values
 from shapewise.data.table import COLUMNS as TABLE
 from shapewise.errors import TableError
@@ -14,7 +15,6 @@ from shapewise.evaluation.values import (
     Margins,
     annotation_from_labels,
     annotation_from_table,
-    describe_labels,
     slice_values,
 )
 from shapewise.losses import ShapeConstraintLoss

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
@@ -44,6 +45,7 @@ def train(folder: Path, epochs: int) -> MovableCheckpoint:
     return best
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
 def test_a_moved_run_keeps_its_best_epoch(tmp_path: Path) -> None:
     train(tmp_path / "here", 1)
     first = torch.load(tmp_path / "here" / "best.ckpt", weights_only=True)["state_dict"]["weight"]

@@ -16,9 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from shapewise.constraints import Bounds, Rule, constrain, object_spread, present_classes
+from shapewise.data.describe import describe_labels
 from shapewise.data.frames import Frame, rescale_values, unit_and_origin
 from shapewise.data.targets import table_targets
 from shapewise.descriptors import registry
@@ -158,30 +158,6 @@ def slice_values(
     rows["class"] = np.asarray(classes, dtype=object)[rows["class"]]
     rows["satisfied"] = _satisfied(rows)
     return rows.assign(case=key[0], frame=key[1])[list(COLUMNS)]
-
-
-def describe_labels(labels: Labels, classes: int, descriptors: Sequence[str]) -> dict[str, Numbers]:
-    """Describe every slice of a mask in pixels: name -> (D, classes, C), NaN where a class has no number.
-
-    Examples:
-        >>> describe_labels(np.array([[[0, 1, 1]]]), 2, ["volume", "centroid"])["centroid"].tolist()
-        [[[0.0, 1.5], [nan, nan]]]
-    """
-    parts = [_describe_slice(index, classes, descriptors) for index in labels]
-    return {name: np.stack([part[name] for part in parts]) for name in descriptors}
-
-
-def _describe_slice(labels: Labels, classes: int, descriptors: Sequence[str]) -> dict[str, Numbers]:
-    pixels = torch.from_numpy(labels.astype(np.int64))
-    masks = F.one_hot(pixels, classes + 1).movedim(-1, 0)[None, 1:].double()
-    absent = masks.sum(dim=(2, 3)) == 0
-    found = {}
-    for name in descriptors:
-        values = registry.get(name).function(masks)
-        found[name] = (values if name == "volume" else values.masked_fill(absent[..., None], torch.nan))[
-            0
-        ].numpy()
-    return found
 
 
 def _with_scales(descriptors: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from shapewise.losses import ShapeConstraintLoss
 from shapewise.training.clipping import clip_each_image
 from shapewise.training.sampling import stream_seed
 from shapewise.training.supervision import PixelSupervision, ShapeSupervision, table_bounds
-from shapewise.training.validation import CaseDice
+from shapewise.training.validation import CaseDice, WeightedMean
 from shapewise.typing import Int, Tensor
 
 
@@ -70,6 +70,7 @@ class SegmentationModule(pl.LightningModule):
         self.validation_case = validation_case
         self.seed = seed
         self.case_dice: CaseDice | None = None
+        self.held: dict[str, WeightedMean] = {}
 
     def configure_optimizers(self) -> Any:
         """Adam, with a cosine decay if asked for."""
@@ -118,8 +119,9 @@ class SegmentationModule(pl.LightningModule):
         return torch.Generator(device=self.device).manual_seed(augmentation)
 
     def on_validation_epoch_start(self) -> None:
-        """Start counting overlaps afresh."""
+        """Start counting afresh."""
         self.case_dice = None
+        self.held = {}
 
     def validation_step(self, batch: Mapping[str, Any], batch_index: int) -> None:
         """Measure a batch against whatever is there: masks, a table, or both."""
@@ -132,12 +134,15 @@ class SegmentationModule(pl.LightningModule):
             self.case_dice.add(logits.argmax(1), batch["mask"], case)
         if self.yardstick is not None and "targets" in batch:
             report = self.yardstick.report(logits, table_bounds(batch["targets"]))
-            measured = {"val_violation": report.total}
-            measured |= {f"val_satisfied_{name}": share for name, share in report.satisfied.items()}
-            self.log_dict(measured, batch_size=len(logits), on_epoch=True, sync_dist=True)
+            self.log("val_violation", report.total, batch_size=len(logits), sync_dist=True)
+            for name, share in report.satisfied.items():
+                # Weighed by its active bounds: a batch of empty slices says nothing about the centroid.
+                self.held.setdefault(name, WeightedMean()).add(share, report.active[name])
 
     def on_validation_epoch_end(self) -> None:
-        """Log the 3-D Dice of the epoch."""
+        """Log what the epoch came to: the constraints that hold, and the 3-D Dice."""
+        for name, mean in self.held.items():
+            self.log(f"val_satisfied_{name}", mean.over_processes(self.device))
         if self.case_dice is None:
             return
         self.case_dice.sum_over_processes(self.device)

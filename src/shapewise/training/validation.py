@@ -43,3 +43,29 @@ class CaseDice:
         both_empty = self.size == 0
         dice = torch.where(both_empty, 1.0, 2 * self.overlap / self.size.clamp_min(1))
         return dice.mean(0)
+
+
+class WeightedMean:
+    """Adds up shares and their weights; the mean of nothing is 1, as of constraints that nobody broke.
+
+    >>> mean = WeightedMean()
+    >>> mean.add(torch.tensor(0.5), torch.tensor(10.0))
+    >>> mean.add(torch.tensor(1.0), torch.tensor(0.0))
+    >>> mean.over_processes(torch.device("cpu"))
+    tensor(0.5000)
+    """
+
+    def __init__(self) -> None:
+        self.sums = torch.zeros(2)
+
+    def add(self, share: Tensor, weight: Tensor) -> None:
+        """Count a share with its weight."""
+        self.sums += torch.stack([share * weight, weight]).detach().float().cpu()
+
+    def over_processes(self, device: torch.device) -> Tensor:
+        """Mean over all that the processes of a distributed run have counted."""
+        sums = self.sums.to(device)
+        if torch.distributed.is_initialized():
+            torch.distributed.all_reduce(sums)
+        held, weight = sums.cpu()
+        return held / weight if weight > 0 else torch.ones(())
