@@ -146,6 +146,22 @@ BAD_COMMANDS: dict[str, tuple[Bad, str]] = {
         lambda w, d, t: ["describe", str(d), "--out", f"{t}/x.csv", "--descriptors", "volum"],
         "did you mean 'volume'",
     ),
+    "no descriptors": (
+        lambda w, d, t: ["describe", str(d), "--out", f"{t}/x.csv", "--descriptors", ""],
+        "at least one name",
+    ),
+    "a seed below zero": (
+        lambda w, d, t: [
+            "train",
+            f"{w}/tiny.yaml",
+            "training.seed=-1",
+            "--data",
+            str(d),
+            "--out",
+            f"{t}/r",
+        ],
+        "training.seed",
+    ),
     "unknown unit": (lambda w, d, t: ["describe", str(d), "--out", f"{t}/x.csv", "--unit", "cm"], "cm"),
     "table suffix": (lambda w, d, t: ["describe", str(d), "--out", f"{t}/x.xls"], "x.xls"),
     "missing experiment": (

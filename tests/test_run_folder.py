@@ -5,55 +5,59 @@ from pathlib import Path
 
 import pytest
 
-from shapewise.config import parse_experiment
+from shapewise.config import Experiment, parse_experiment
 from shapewise.errors import RunError
 from shapewise.run_folder import RunFolder, discarded_on_error, flatten, write_text
 
 EXPERIMENT = parse_experiment({"name": "one"}, where="test")
 
 
+def start(run: RunFolder, experiment: Experiment) -> None:
+    run.start(experiment, data_root=Path("data"), classes=("LV",))
+
+
 def test_a_run_remembers_its_experiment_and_versions(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
-    run.start(EXPERIMENT, data_root="somewhere")
+    start(run, EXPERIMENT)
     record = run.read_record()
     assert run.read_experiment() == EXPERIMENT
-    assert record["data_root"] == "somewhere"
-    assert record["versions"]["torch"] != "missing"
+    assert record.data_root == str(Path("data").resolve())
+    assert record.versions["torch"] != "missing"
 
 
 def test_a_resumed_run_keeps_its_record(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    run.start(EXPERIMENT)
+    start(run, EXPERIMENT)
     run.update_record(train_seconds=3.0)
-    run.start(EXPERIMENT)
-    assert run.read_record()["train_seconds"] == 3.0
+    start(run, EXPERIMENT)
+    assert run.read_record().train_seconds == 3.0
 
 
 def test_more_epochs_go_on_with_the_same_run(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    run.start(EXPERIMENT)
-    run.start(parse_experiment({"name": "one", "training": {"epochs": 300}}, where="test"))
+    start(run, EXPERIMENT)
+    start(run, parse_experiment({"name": "one", "training": {"epochs": 300}}, where="test"))
     assert run.read_experiment().training.epochs == 300
 
 
 def test_another_experiment_is_refused_with_the_key_that_differs(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    run.start(EXPERIMENT)
+    start(run, EXPERIMENT)
     other = parse_experiment({"name": "one", "training": {"seed": 5}}, where="test")
     with pytest.raises(RunError, match=r"training\.seed=0, found training\.seed=5"):
-        run.start(other)
+        start(run, other)
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(RunError, match="other files"):
-        RunFolder(tmp_path).start(EXPERIMENT)
+        start(RunFolder(tmp_path), EXPERIMENT)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    run.start(EXPERIMENT)
+    start(run, EXPERIMENT)
     run.record_file.write_text(json.dumps({"format": 99, "versions": {"shapewise": "7.0"}}))
     with pytest.raises(RunError, match=r"format 99 of shapewise 7\.0"):
         run.read_record()
@@ -93,3 +97,12 @@ def test_only_a_folder_that_the_failed_block_made_is_removed(tmp_path: Path, exi
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert folder.exists() == existed
+
+
+@pytest.mark.parametrize("key", ["data_root", "classes", "seed", "versions", "train_seconds"])
+def test_an_entry_of_another_type_is_named(tmp_path: Path, key: str) -> None:
+    run = RunFolder(tmp_path)
+    start(run, EXPERIMENT)
+    run.update_record(**{key: {"a": []}})
+    with pytest.raises(RunError, match=f"a valid `{key}"):
+        run.read_record()

@@ -23,6 +23,7 @@ from shapewise.data.table import write_table
 from shapewise.errors import ConfigError, DataError, RunError, TableError
 from shapewise.run_folder import RunFolder
 from shapewise.runs import evaluate, train
+from shapewise.training.log import read_log
 
 ExperimentFile = Callable[..., Path]
 
@@ -161,7 +162,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     screen, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "the same command resumes" in screen
-    assert RunFolder(run).read_record()["train_seconds"] > 0
+    assert RunFolder(run).read_record().train_seconds > 0
 
 
 def test_a_broken_checkpoint_is_named_before_training(
@@ -174,6 +175,41 @@ def test_a_broken_checkpoint_is_named_before_training(
         last.write_bytes(content)
         with pytest.raises(RunError, match=r"last\.ckpt: expected a whole checkpoint"):
             train(experiment, phantom, tmp_path / "run")
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "epoch\nfirst\n"])
+def test_a_broken_log_is_named_before_training(tmp_path: Path, content: str) -> None:
+    (tmp_path / "log.csv").write_text(content)
+    with pytest.raises(RunError, match=r"log\.csv"):
+        read_log(tmp_path / "log.csv")
+
+
+@pytest.mark.parametrize("code", ["def broken(:", "raise KeyError('mine')"])
+def test_a_plugin_that_fails_is_named(
+    code: str, phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    (tmp_path / "bad.py").write_text(code)
+    with pytest.raises(ConfigError, match=r"bad\.py: expected a Python file that runs"):
+        train(
+            load_experiment(experiment_file(plugins=["bad.py"])), phantom, tmp_path / "run", folder=tmp_path
+        )
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"name": "monai:DenseNet121"},
+        {"name": "monai:UNet", "options": {"channels": [4, 8, 16], "strides": [2, 2]}},
+    ],
+)
+def test_a_network_that_does_not_fit_is_found_before_training(
+    network: dict[str, object], phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    path = experiment_file(network=network)
+    experiment = load_experiment(path, ["data.preprocessing.size=[41, 41]"])
+    with pytest.raises(ConfigError, match="network: expected a network from slices"):
+        train(experiment, phantom, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_number_of_epochs_is_another_cosine(

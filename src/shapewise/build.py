@@ -59,7 +59,10 @@ def load_plugins(experiment: Experiment, folder: Path) -> None:
         path = folder / plugin
         if not path.is_file():
             raise ConfigError("plugins", expected="an existing Python file", found=path)
-        runpy.run_path(str(path))
+        try:
+            runpy.run_path(str(path))
+        except Exception as error:  # somebody else's code may raise anything
+            raise ConfigError(path, expected="a Python file that runs", found=repr(error)) from error
 
 
 def build_study(experiment: Experiment, root: Path) -> Study:
@@ -163,7 +166,24 @@ def build_experiment_network(experiment: Experiment, classes: Sequence[str]) -> 
     """Build the network with the seed's own initial weights, whatever the supervision."""
     torch.manual_seed(experiment.training.seed)
     settings = experiment.network
-    return build_network(settings.name, in_channels=1, classes=len(classes) + 1, options=settings.options)
+    network = build_network(settings.name, in_channels=1, classes=len(classes) + 1, options=settings.options)
+    check_network(network, build_preprocessing(experiment).shape, len(classes) + 1)
+    return network
+
+
+def check_network(network: nn.Module, shape: tuple[int, int], classes: int) -> None:
+    """Try a network on one blank slice; raises `ConfigError` unless it answers with logits of its shape."""
+    expected = f"a network from slices (B, 1, {shape[0]}, {shape[1]}) to logits of {classes} classes"
+    try:
+        with torch.inference_mode():
+            answer = network.eval()(torch.zeros(1, 1, *shape))
+    except Exception as error:  # somebody else's code may raise anything
+        raise ConfigError("network", expected=expected, found=repr(error)) from error
+    finally:
+        network.train()
+    found = tuple(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
+    if found != (1, classes, *shape):
+        raise ConfigError("network", expected=expected, found=found)
 
 
 def build_fit(

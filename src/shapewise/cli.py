@@ -14,6 +14,7 @@ import typer
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from shapewise.config import Experiment, load_experiment
 from shapewise.data.describe import DESCRIPTORS
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-screen = Console()
+screen = Console(markup=False)  # paths may hold brackets
 say = rank_zero_only(partial(screen.print, soft_wrap=True))  # once, however many devices train
 
 Folder = Annotated[Path, typer.Argument(show_default=False)]
@@ -73,6 +74,8 @@ def describe(
     """
     check_suffix(out)
     names = tuple(name.strip() for name in descriptors.split(",") if name.strip())
+    if not names:
+        raise ConfigError("--descriptors", expected="at least one name", found=repr(descriptors))
     table = describe_study(find_cases(data, layout), descriptors=names, unit=unit)
     write_table(table, out)
     screen.print(f"{len(table)} numbers about {table['case'].nunique()} cases in {out}")
@@ -129,7 +132,7 @@ def show_metrics(metrics: pd.DataFrame, title: str) -> None:
         return
     columns = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "assd_mm": "ASSD (mm)", "satisfied": "satisfied"}
     shown = [name for name in columns if metrics[name].notna().any()]
-    table = Table("class", *(columns[name] for name in shown), title=title)
+    table = Table("class", *(columns[name] for name in shown), title=Text(title))
     means = metrics.groupby("class", sort=False)[shown].mean()
     means.loc["mean"] = means.mean()
     for name, row in means.iterrows():

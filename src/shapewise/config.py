@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from shapewise.errors import ConfigError
 
+Seed = Field(0, ge=0, lt=2**32)
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -36,7 +37,7 @@ class SplitConfig(Section):
     train: int = Field(70, ge=1)
     validation: int = Field(10, ge=1)
     test: int = Field(20, ge=1)
-    seed: int = 0
+    seed: int = Seed
 
 
 class DataConfig(Section):
@@ -101,8 +102,8 @@ class SupervisionConfig(Section):
 class TrainingConfig(Section):
     """The loop."""
 
-    epochs: int = Field(200, ge=1)
-    batch_size: int = Field(8, ge=1)
+    epochs: int = Field(200, ge=1, le=1_000_000)
+    batch_size: int = Field(8, ge=1, le=65_536)
     learning_rate: float = Field(5e-4, gt=0)
     betas: tuple[Beta, Beta] = (0.9, 0.99)
     learning_rate_decay: Literal["none", "cosine"] = "none"
@@ -112,9 +113,9 @@ class TrainingConfig(Section):
     )
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
-    devices: int = Field(1, ge=1)
-    workers: int = Field(0, ge=0, description="processes that read slices")
-    seed: int = 0
+    devices: int = Field(1, ge=1, le=1024)
+    workers: int = Field(0, ge=0, le=256, description="processes that read slices")
+    seed: int = Seed
     selection: Literal["auto", "dice", "violation"] = Field(
         "auto", description="what names the best epoch; auto: Dice where validation masks exist"
     )

@@ -16,10 +16,26 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from shapewise.config import Experiment, dump_experiment, load_experiment
 from shapewise.errors import RunError
 
 FORMAT = 1
+
+
+class Record(BaseModel):
+    """What `run.json` holds."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    format: int = FORMAT
+    data_root: str
+    classes: tuple[str, ...]
+    seed: int
+    versions: dict[str, str]
+    train_seconds: float = 0.0
+    epochs: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,7 +79,7 @@ class RunFolder:
         """Holds `last.ckpt` and `best.ckpt`."""
         return self.path / "checkpoints"
 
-    def read_record(self) -> dict[str, Any]:
+    def read_record(self) -> Record:
         """Read `run.json`.
 
         Raises:
@@ -78,13 +94,16 @@ class RunFolder:
         if not isinstance(record, dict):
             raise RunError(self.record_file, expected="a mapping", found=type(record).__name__)
         if record.get("format") != FORMAT:
-            writer = record.get("versions", {}).get("shapewise")
-            raise RunError(
-                self.record_file,
-                expected=f"run format {FORMAT}, which shapewise {version('shapewise')} reads",
-                found=f"format {record.get('format')} of shapewise {writer}",
-            )
-        return record
+            writer = record["versions"].get("shapewise") if isinstance(record.get("versions"), dict) else "?"
+            found = f"format {record.get('format')} of shapewise {writer}"
+            expected = f"run format {FORMAT}, which shapewise {version('shapewise')} reads"
+            raise RunError(self.record_file, expected=expected, found=found)
+        try:
+            return Record.model_validate(record)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            raise RunError(self.record_file, expected=f"a valid `{key}`", found=first["msg"]) from None
 
     def update_record(self, **entries: Any) -> None:
         """Set entries of `run.json`, whole or not at all."""
@@ -96,7 +115,7 @@ class RunFolder:
         self.read_record()
         return load_experiment(self.experiment_file)
 
-    def start(self, experiment: Experiment, **entries: Any) -> None:
+    def start(self, experiment: Experiment, *, data_root: Path, classes: tuple[str, ...]) -> None:
         """Create the folder, or check that what it holds is this experiment, to be resumed.
 
         Raises:
@@ -109,7 +128,12 @@ class RunFolder:
                 self.path, expected="an empty or new folder, or a run to resume", found="other files"
             )
         self.path.mkdir(parents=True, exist_ok=True)
-        self.update_record(**entries, versions=versions())
+        self.update_record(
+            data_root=str(data_root.resolve()),
+            classes=classes,
+            seed=experiment.training.seed,
+            versions=versions(),
+        )
         write_text(self.experiment_file, dump_experiment(experiment))
 
     def _check_same(self, experiment: Experiment) -> None:

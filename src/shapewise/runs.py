@@ -35,6 +35,7 @@ from shapewise.evaluation.prediction import predict_file
 from shapewise.evaluation.values import Margins
 from shapewise.run_folder import RunFolder, discarded_on_error
 from shapewise.run_split import check_split, read_split, write_split
+from shapewise.training.log import read_log
 from shapewise.training.trainer import build_trainer, fit, is_first_process
 
 
@@ -68,7 +69,7 @@ def train(experiment: Experiment, root: Path, out: Path, *, folder: Path = Path(
     started = time.time()
     finished = fit(trainer, parts.module, parts.train, parts.validation, resume_from)
     if trainer.is_global_zero:
-        seconds = run.read_record().get("train_seconds", 0.0) + time.time() - started
+        seconds = run.read_record().train_seconds + time.time() - started
         run.update_record(train_seconds=round(seconds, 1), epochs=trainer.current_epoch)
     return finished
 
@@ -78,12 +79,7 @@ def start(run: RunFolder, experiment: Experiment, study: Study, root: Path, fold
     split = build_split(experiment, study)
     check_split(run, split)
     plugins = tuple(Path(plugin).name for plugin in experiment.plugins)
-    run.start(
-        experiment.model_copy(update={"plugins": plugins}),
-        data_root=str(root.resolve()),
-        classes=list(study.classes),
-        seed=experiment.training.seed,
-    )
+    run.start(experiment.model_copy(update={"plugins": plugins}), data_root=root, classes=study.classes)
     for plugin, name in zip(experiment.plugins, plugins, strict=True):
         shutil.copyfile(folder / plugin, run.path / name)
     write_split(run, split)
@@ -114,6 +110,7 @@ def readable_checkpoint(run: RunFolder) -> Path | None:
     if not path.exists():
         return None
     read_checkpoint(path)
+    read_log(run.log_file)
     return path
 
 
@@ -131,7 +128,7 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
     run = RunFolder(out)
     experiment, record = run.read_experiment(), run.read_record()
     load_plugins(experiment, run.path)
-    root = Path(record["data_root"]) if root is None else root
+    root = Path(record.data_root) if root is None else root
     study = read_split(run, build_study(experiment, root), split)
     supervision = experiment.supervision
     return evaluate_cases(
@@ -160,7 +157,7 @@ def predict(out: Path, images: Sequence[Path], destination: Path) -> list[Path]:
     """
     run = RunFolder(out)
     experiment, record = run.read_experiment(), run.read_record()
-    network = load_network(run, experiment, record["classes"])
+    network = load_network(run, experiment, record.classes)
     masks = [destination / mask_name(image) for image in images]
     for image, mask in zip(images, masks, strict=True):
         read_image(image)
@@ -200,10 +197,13 @@ def load_network(run: RunFolder, experiment: Experiment, classes: Sequence[str])
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     """Read a checkpoint's weights, tensors only; raises `RunError` if there is none or it is broken."""
     try:
-        state: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise RunError(path, expected="a finished epoch", found="no checkpoint") from None
-    except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RunError(path, expected="a whole checkpoint", found=reason) from None
+    state = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict):
+        raise RunError(path, expected="a whole checkpoint", found="no weights in it")
     return state

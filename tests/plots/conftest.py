@@ -125,7 +125,7 @@ def make_run(
         },
         where="a test",
     )
-    RunFolder(folder).start(experiment, data_root=str(study), classes=list(CLASSES))
+    RunFolder(folder).start(experiment, data_root=study, classes=CLASSES)
     cases, metrics, values = [], [], []
     for (case, frame), heart in hearts.items():
         stem = study / case / f"{case}_frame{frame:02d}"

@@ -177,7 +177,7 @@ def _number(path: Path, raw: pd.DataFrame, name: str) -> pd.Series:
 
 def _count(path: Path, raw: pd.DataFrame, name: str) -> pd.Series:
     numbers = _number(path, raw, name)
-    wrong = (numbers < 0) | (numbers % 1 != 0)
+    wrong = (numbers < 0) | (numbers % 1 != 0) | (numbers > 2**31)
     if name == "slice":
         _refuse(path, wrong & numbers.notna(), "a whole number from 0 or nothing as slice", numbers.get)
         return numbers.astype("Int64")

@@ -72,7 +72,11 @@ def read_published(path: Path) -> pd.DataFrame:
         raise DataError(path, expected="a CSV table of biomarkers", found=error) from error
     if "patient" not in frame or frame["patient"].duplicated().any():
         raise DataError(path, expected="a column patient that names each once", found=list(frame.columns))
-    return frame.set_index("patient")
+    published = frame.set_index("patient")
+    for name in set(QUANTITIES) & set(published):
+        if not pd.api.types.is_numeric_dtype(published[name]):
+            raise DataError(path, expected=f"numbers in the column {name}", found="text")
+    return published
 
 
 def agreement(frame: pd.DataFrame) -> pd.DataFrame:

@@ -96,7 +96,8 @@ def _scales(tables: dict[str, pd.DataFrame]) -> dict[str, dict[str, float]]:
         index="quantity", columns="run", values="value"
     )
     shared = largest.where(largest.le(3 * largest.min(axis=1), axis=0)).max(axis=1)
-    scales = largest.clip(lower=shared, axis=0).clip(lower=1e-9)
+    # A run that has no such quantity has no scale of its own.
+    scales = largest.clip(lower=shared, axis=0).T.fillna(shared).T.clip(lower=1e-9)
     return {label: {str(name): float(v) for name, v in scales[label].items()} for label in tables}
 
 

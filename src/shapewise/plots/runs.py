@@ -57,7 +57,7 @@ class Run:
         """
         if self.log is not None and "seconds" in self.log:
             return float(self.log["seconds"].sum())
-        return float(self.record["train_seconds"]) if "train_seconds" in self.record else None
+        return float(self.record["train_seconds"]) or None
 
     def case(self, name: str, frame: int) -> Case | None:
         """The image and mask of a scan, as `cases.csv` names them; None where it does not."""
@@ -109,7 +109,7 @@ def load_runs(folders: Sequence[Path]) -> list[Run]:
 def load_run(folder: Path) -> Run:
     """Read one run folder; see `load_runs`."""
     files = RunFolder(folder)
-    record, experiment = files.read_record(), files.read_experiment()
+    record, experiment = files.read_record().model_dump(), files.read_experiment()
     metrics = _read(folder / "metrics.csv", METRICS)
     if metrics is None:
         raise RunError(
@@ -154,6 +154,9 @@ def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
         raise RunError(
             path, expected=f"the columns {', '.join(columns)}", found=f"none named {', '.join(missing)}"
         )
+    for column in {"dice", "value", "predicted", "reference", "annotated", "epoch"} & set(frame):
+        if len(frame) and not pd.api.types.is_numeric_dtype(frame[column]):
+            raise RunError(path, expected=f"numbers in the column {column}", found="text")
     return frame
 
 

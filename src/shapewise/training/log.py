@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytorch_lightning as pl
 
+from shapewise.errors import RunError
+
 
 class EpochLog(pl.Callback):
     """Keeps `log.csv` up to date: whole after every epoch, and cut back to the checkpoint on resuming.
@@ -33,7 +35,7 @@ class EpochLog(pl.Callback):
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         row = {"epoch": trainer.current_epoch, "seconds": time.perf_counter() - self.started, **metrics}
-        earlier = pd.read_csv(self.path) if self.path.exists() else pd.DataFrame({"epoch": []})
+        earlier = read_log(self.path)
         earlier = earlier[earlier["epoch"] < trainer.current_epoch]
         log = pd.concat([earlier, pd.DataFrame([row])]) if len(earlier) else pd.DataFrame([row])
         temporary = self.path.with_suffix(".csv.part")
@@ -41,6 +43,19 @@ class EpochLog(pl.Callback):
         os.replace(temporary, self.path)
         if self.say:
             print(describe_epoch(row, trainer.max_epochs), flush=True)
+
+
+def read_log(path: Path) -> pd.DataFrame:
+    """Read the rows of earlier epochs, none where there is no log; raises `RunError` for a broken one."""
+    if not path.exists():
+        return pd.DataFrame({"epoch": []})
+    try:
+        log = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise RunError(path, expected="a table with a row an epoch", found=error) from None
+    if "epoch" not in log or not pd.api.types.is_numeric_dtype(log["epoch"]):
+        raise RunError(path, expected="numbers in a column epoch", found=list(log.columns))
+    return log
 
 
 def describe_epoch(row: dict[str, float], epochs: int | None) -> str:
