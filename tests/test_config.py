@@ -71,6 +71,7 @@ def test_overrides_are_typed_and_dotted(tmp_path: Path) -> None:
         ("supervision: barier", "`supervision.kind`"),
         ("supervision: {descriptors: []}", "at least one descriptor"),
         ("- 1", "a mapping"),
+        ("training: {epochs: 1}\ntraining: {epochs: 2}", "the key training twice"),
         ("a: [", "valid YAML"),
     ],
 )

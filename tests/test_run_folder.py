@@ -85,8 +85,9 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize("existed", [True, False])
 def test_only_a_folder_that_the_failed_block_made_is_removed(tmp_path: Path, existed: bool) -> None:
     folder = tmp_path / "run"
+    folder.mkdir()
     if existed:
-        folder.mkdir()
+        (folder / "older").write_text("x")
 
     def fail() -> None:
         with discarded_on_error(folder):

@@ -10,8 +10,8 @@ from shapewise.run_folder import RunFolder
 from shapewise.run_split import check_split, read_split, write_split
 
 
-def case(patient: str, frame: int = 1) -> Case:
-    return Case(patient, patient, frame, Path(f"{patient}_{frame}.nii.gz"), None)
+def case(patient: str, frame: int = 1, folder: Path = Path()) -> Case:
+    return Case(patient, patient, frame, folder / f"{patient}_{frame}.nii.gz", None)
 
 
 SPLIT = {"train": [case("a"), case("a", 2)], "validation": [case("b")], "test": [case("c")]}
@@ -64,3 +64,15 @@ def test_a_broken_split_file_is_named(run: RunFolder, content: str) -> None:
     run.split_file.write_text(content)
     with pytest.raises(RunError, match=r"split\.csv"):
         read_split(run, STUDY, "test")
+
+
+def test_other_images_of_the_same_names_are_refused(tmp_path: Path) -> None:
+    image = tmp_path / "a_1.nii.gz"
+    image.write_bytes(b"1234")
+    split = {"train": [case("a", folder=tmp_path)]}
+    run = RunFolder(tmp_path)
+    write_split(run, split)
+    check_split(run, split)
+    image.write_bytes(b"12345")
+    with pytest.raises(RunError, match=r"a_1\.nii\.gz: .* 4 bytes, found 5 bytes"):
+        check_split(run, split)

@@ -20,7 +20,7 @@ from shapewise.config import load_experiment
 from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
 from shapewise.data.table import write_table
-from shapewise.errors import ConfigError, DataError, RunError, TableError
+from shapewise.errors import ConfigError, DataError, DivergedError, RunError, TableError
 from shapewise.run_folder import RunFolder
 from shapewise.runs import evaluate, train
 from shapewise.training.log import read_log
@@ -175,6 +175,14 @@ def test_a_broken_checkpoint_is_named_before_training(
         last.write_bytes(content)
         with pytest.raises(RunError, match=r"last\.ckpt: expected a whole checkpoint"):
             train(experiment, phantom, tmp_path / "run")
+
+
+def test_a_diverged_training_stops(phantom: Path, tmp_path: Path, experiment_file: ExperimentFile) -> None:
+    experiment = load_experiment(
+        experiment_file(), ["training.learning_rate=1e30", "training.gradient_clip=0"]
+    )
+    with pytest.raises(DivergedError, match="lower the learning rate"):
+        train(experiment, phantom, tmp_path / "run")
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "epoch\nfirst\n"])

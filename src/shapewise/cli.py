@@ -37,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-screen = Console(markup=False)  # paths may hold brackets
+screen = Console(markup=False, soft_wrap=True)  # paths may hold brackets, and must not break
 say = rank_zero_only(partial(screen.print, soft_wrap=True))  # once, however many devices train
 
 Folder = Annotated[Path, typer.Argument(show_default=False)]

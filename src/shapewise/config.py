@@ -207,7 +207,7 @@ def _read_with_parents(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(path, expected="a readable experiment file", found=error) from None
     except yaml.YAMLError as error:
@@ -215,6 +215,18 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(path, expected="a mapping of keys to values", found=type(content).__name__)
     return content
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """Refuses what plain YAML lets pass: a key twice, the last of which would win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build one mapping."""
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise yaml.YAMLError(f"the key {twice[0]} twice in line {node.start_mark.line + 1} and below")
+        return super().construct_mapping(node, deep=deep)
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -45,3 +45,7 @@ class ConfigError(DataError):
 
 class RunError(DataError):
     """A run folder is incomplete, or another version of the package wrote it."""
+
+
+class DivergedError(DataError):
+    """A training has run into NaN or infinity."""

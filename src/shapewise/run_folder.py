@@ -32,7 +32,7 @@ class Record(BaseModel):
     format: int = FORMAT
     data_root: str
     classes: tuple[str, ...]
-    seed: int
+    seed: int | None = None
     versions: dict[str, str]
     train_seconds: float = 0.0
     epochs: int = 0
@@ -177,8 +177,8 @@ def versions() -> dict[str, str]:
 
 @contextmanager
 def discarded_on_error(folder: Path) -> Iterator[None]:
-    """Remove a folder that came into being in this block, if the block fails; leave an older one alone."""
-    existed = folder.exists()
+    """Remove what came into being in a folder in this block, if the block fails; leave older files alone."""
+    existed = folder.exists() and any(folder.iterdir())
     try:
         yield
     except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 
@@ -21,6 +22,7 @@ def write_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
             "image": str(case.image.resolve()),
             "mask": None if case.mask is None else str(case.mask.resolve()),
             "split": name,
+            "bytes": _size(case.image),
         }
         for name, cases in split.items()
         for case in cases
@@ -33,7 +35,7 @@ def check_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
     """Compare with the split that a run has written down; a run without one may start with any.
 
     Raises:
-        RunError: the data folder has other patients than it had, so that the split would be another.
+        RunError: the data folder has other patients or images than it had. It may have moved.
     """
     if not run.split_file.exists():
         return
@@ -48,6 +50,11 @@ def check_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
         was, now = (shares.get(patient, "no split") for shares in (written, found))
         expected = f"the patients that the run began with, {patient} in {was}"
         raise RunError(run.split_file, expected=expected, found=f"{patient} in {now}")
+    sizes = pd.read_csv(run.cases_file, dtype={"case": str}).set_index(["case", "frame"])["bytes"].to_dict()
+    for case in (case for cases in split.values() for case in cases):
+        if sizes.get((case.name, case.frame)) != _size(case.image):
+            expected = f"the image that the run began with, {sizes.get((case.name, case.frame))} bytes"
+            raise RunError(case.image, expected=expected, found=f"{_size(case.image)} bytes")
 
 
 def read_split(run: RunFolder, study: Study, name: str) -> Study:
@@ -68,6 +75,12 @@ def read_split(run: RunFolder, study: Study, name: str) -> Study:
         expected = f"patient {missing[0]} of the split {name}"
         raise DataError("data folder", expected=expected, found="no such case")
     return Study(cases, study.classes, study.layout)
+
+
+def _size(image: Path) -> int:
+    """Bytes of an image, or of all files of a series: cheap, and enough to tell two data sets apart."""
+    files = image.iterdir() if image.is_dir() else image.parent.glob(f"{image.stem}.*")
+    return sum(file.stat().st_size for file in files)
 
 
 def _patients(split: Mapping[str, list[Case]]) -> pd.DataFrame:

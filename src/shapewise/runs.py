@@ -161,6 +161,10 @@ def predict(out: Path, images: Sequence[Path], destination: Path) -> list[Path]:
     masks = [destination / mask_name(image) for image in images]
     for image, mask in zip(images, masks, strict=True):
         read_image(image)
+        if image.parent.resolve() == destination.resolve():
+            raise DataError(
+                destination, expected="another folder than the images'", found=f"the one of {image}"
+            )
         if masks.count(mask) > 1:
             raise DataError(image, expected="images whose names differ", found=f"two for {mask}")
     preprocessing, device = build_preprocessing(experiment), best_device()

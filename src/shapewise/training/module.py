@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from shapewise.data.augmentation import Augmentation
+from shapewise.errors import DivergedError
 from shapewise.losses import ShapeConstraintLoss
 from shapewise.training.clipping import clip_each_image
 from shapewise.training.sampling import stream_seed
@@ -94,6 +95,11 @@ class SegmentationModule(pl.LightningModule):
         if self.optimisation.image_clip:
             clip_each_image(logits, self.optimisation.image_clip)
         loss: Tensor = self.supervision(logits, batch)
+        if not loss.isfinite():
+            where = f"epoch {self.current_epoch + 1}, batch {batch_index + 1}"
+            raise DivergedError(
+                where, expected="a finite loss", found=f"{loss.item()}; lower the learning rate"
+            )
         self.log(
             "train_loss",
             loss,
