@@ -53,6 +53,6 @@ def shell() -> Shell:
 
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).with_name("shapewise")), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)  # type: ignore[call-overload,no-any-return]
+        return subprocess.run(command, capture_output=True, encoding="utf-8", timeout=300, **options)  # type: ignore[call-overload,no-any-return]
 
     return run

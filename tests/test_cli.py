@@ -31,7 +31,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, phantom: Path, shell) -> 
     assert trained.returncode == 0, trained.stderr
     evaluated = shell("evaluate", folder / "run")
     assert evaluated.returncode == 0, evaluated.stderr
-    (folder / "screen.txt").write_text(trained.stdout + evaluated.stdout)
+    (folder / "screen.txt").write_text(trained.stdout + evaluated.stdout, encoding="utf-8")
     return folder
 
 
@@ -59,7 +59,7 @@ def test_a_run_folder_holds_what_a_person_needs(workshop: Path) -> None:
     ):
         assert (run / name).is_file(), name
     assert list((run / "tensorboard").glob("events*"))
-    record = json.loads((run / "run.json").read_text())
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     assert record["epochs"] == 2
     assert record["classes"] == ["RV", "Myo", "LV"]
     assert set(pd.read_csv(run / "log.csv")) >= {
@@ -81,7 +81,7 @@ def test_every_test_case_frame_and_class_has_a_row(workshop: Path) -> None:
 
 
 def test_the_screen_shows_the_table(workshop: Path) -> None:
-    screen = (workshop / "screen.txt").read_text()
+    screen = (workshop / "screen.txt").read_text(encoding="utf-8")
     assert "epoch 2/2" in screen
     assert "HD95 (mm)" in screen
 
@@ -100,7 +100,7 @@ def test_predict_keeps_the_geometry(workshop: Path, phantom: Path, tmp_path: Pat
 def test_compare_writes_one_self_contained_report(workshop: Path, tmp_path: Path, shell) -> None:
     done = shell("compare", workshop / "run", "--out", tmp_path / "report")
     assert done.returncode == 0, done.stderr
-    html = (tmp_path / "report" / "report.html").read_text()
+    html = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "data:image/png;base64" in html
     assert "http://" not in html.replace("http://www.w3.org", "")
 
@@ -128,7 +128,7 @@ def test_a_table_that_cannot_be_written_is_one_line_and_nothing_half_written(
 
     command = Path(sys.executable).with_name("shapewise")
     script = f"ulimit -f 8; exec '{command}' describe '{phantom}' --out '{tmp_path}/table.csv'"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, encoding="utf-8", timeout=120)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert not list(tmp_path.iterdir())

@@ -24,7 +24,9 @@ HIDE = f"import sys; sys.modules.update(dict.fromkeys({APP!r})); "
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", HIDE + code], capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-c", HIDE + code], capture_output=True, encoding="utf-8", timeout=120
+    )
 
 
 @pytest.mark.parametrize("room", ["shapewise", "shapewise.losses", "shapewise.networks.registry"])

@@ -154,7 +154,14 @@ def test_an_interrupted_run_says_how_to_go_on(
 ) -> None:
     shapewise, run = Path(sys.executable).with_name("shapewise"), tmp_path / "run"
     command = [shapewise, "train", experiment_file(), "training.epochs=500", "--data", phantom, "--out", run]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        # A shell lets its background jobs ignore Ctrl-C, and their children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     deadline = time.monotonic() + 120
     while not (run / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
         time.sleep(0.02)

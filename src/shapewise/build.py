@@ -196,6 +196,9 @@ def build_fit(
             with neither.
     """
     supervision, training = experiment.supervision, experiment.training
+    # What can be wrong with the experiment is found before any slice is prepared.
+    network = build_experiment_network(experiment, study.classes)
+    learning = build_supervision(supervision, study.classes)
     pixels = supervision.kind == "pixels"
     if not pixels and table is None:
         raise DataError("data.table", expected="a descriptor table, or masks to describe", found="neither")
@@ -214,8 +217,8 @@ def build_fit(
         raise DataError("validation split", expected="masks or rows in the table", found="neither")
     yardstick = None if table is None else build_loss(supervision, study.classes, Hinge())
     module = SegmentationModule(
-        build_experiment_network(experiment, study.classes),
-        build_supervision(supervision, study.classes),
+        network,
+        learning,
         build_augmentation(experiment.augmentation),
         build_optimisation(experiment),
         classes=study.classes,
