@@ -1,9 +1,7 @@
 """Draw the README's picture from a trained and evaluated phantom run.
 
-    shapewise phantom phantom --patients 16 --seed 0
-    shapewise train experiments/demo_barrier.yaml training.epochs=60 --data phantom --out runs/hero
-    shapewise evaluate runs/hero
-    python docs/images/make_hero.py runs/hero docs/images/hero.png
+    make demo
+    python docs/images/make_hero.py demo/barrier docs/images/hero.png
 
 It shows the median scan of the test split by Dice, the middle one of its slices that have the most classes.
 """
