@@ -134,6 +134,26 @@ def test_a_table_that_cannot_be_written_is_one_line_and_nothing_half_written(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("command", ["predict", "phantom"])
+def test_an_image_that_the_disk_has_no_room_for_is_not_kept(
+    command: str, workshop: Path, phantom: Path, tmp_path: Path
+) -> None:
+    import subprocess
+    import sys
+
+    shapewise = Path(sys.executable).with_name("shapewise")
+    image = next(phantom.rglob("*frame01.nii.gz"))
+    arguments = {
+        "predict": f"predict '{workshop}/run' '{image}' --out '{tmp_path}/masks'",
+        "phantom": f"phantom '{tmp_path}/data' --patients 1",
+    }
+    script = f"ulimit -f 1; exec '{shapewise}' {arguments[command]}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, encoding="utf-8", timeout=120)
+    assert done.returncode == 2, done.stdout
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 Bad = Callable[[Path, Path, Path], list[str]]
 
 BAD_COMMANDS: dict[str, tuple[Bad, str]] = {

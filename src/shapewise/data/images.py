@@ -64,6 +64,23 @@ def read_voxels(path: str | Path) -> SimpleITK.Image:
     return image
 
 
+def write_image(image: SimpleITK.Image, path: Path) -> None:
+    """Write an image, and read it back: ITK says nothing of a disk that is full.
+
+    Raises:
+        DataError: the file does not hold the image.
+    """
+    try:
+        with _native_stderr_silenced():
+            SimpleITK.WriteImage(image, str(path), useCompression=True)
+        found = SimpleITK.GetArrayFromImage(read_voxels(path))
+        whole = np.array_equal(found, SimpleITK.GetArrayFromImage(image))
+    except (RuntimeError, DataError):
+        whole = False
+    if not whole:
+        raise DataError(path, expected="room for a whole image", found="a file cut short")
+
+
 def read_spacing(path: str | Path) -> tuple[float, ...]:
     """Read the (slice, row, column) spacing in mm from an image's header, and none of its voxels."""
     with _native_stderr_silenced():

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from shapewise.data.images import write_image
 from shapewise.data.phantom_anatomy import GROUPS, Patient, Phase, draw_patient, heart_distances, labels
 from shapewise.data.phantom_scanner import (
     SCANNERS,
@@ -166,7 +167,7 @@ def _write_volume(
     image = SimpleITK.GetImageFromArray(voxels)
     image.SetSpacing((examination.pixel, examination.pixel, patient.slice_distance))
     image.SetDirection((-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0))
-    SimpleITK.WriteImage(image, str(path), useCompression=True)
+    write_image(image, path)
 
 
 def _write_info(path: Path, patient: Patient) -> None:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 import SimpleITK
 
-from shapewise.data.cases import read_image
+from shapewise.data.images import read_image, write_image
 from shapewise.errors import ArgumentError, DataError
 
 NIFTI = (".nii.gz", ".nii")
@@ -84,7 +84,7 @@ def write_mask(labels: npt.NDArray[np.integer], like: str | Path | SimpleITK.Ima
     mask = SimpleITK.GetImageFromArray(labels.astype(np.uint8))
     mask.CopyInformation(image)
     with whole_file(target) as unfinished:
-        SimpleITK.WriteImage(mask, str(unfinished), useCompression=True)
+        write_image(mask, unfinished)
     return target
 
 
