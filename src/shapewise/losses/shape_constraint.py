@@ -1,4 +1,4 @@
-"""Losses for a plain PyTorch loop: a network's output and a few numbers an object in, one scalar out."""
+"""The loss of the paper: descriptors of a prediction kept between bounds."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from shapewise.descriptors.safe import divide
 from shapewise.errors import ArgumentError
 from shapewise.typing import Logits, Probs, Spacing, Values
 
-__all__ = ["LossReport", "Relation", "ShapeConstraintLoss", "Target"]
+__all__ = ["ShapeConstraintLoss", "Target"]
 
 Target: TypeAlias = Tensor | Mapping[str, Tensor | Bounds]
 """A label mask, a one-hot mask, or values or bounds for every descriptor."""

@@ -1,0 +1,6 @@
+"""The library's face to other training loops: a network's output and a few numbers in, one scalar out."""
+
+from shapewise.constraints import LossReport, Relation
+from shapewise.losses.shape_constraint import ShapeConstraintLoss, Target
+
+__all__ = ["LossReport", "Relation", "ShapeConstraintLoss", "Target"]
