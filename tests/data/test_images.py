@@ -13,7 +13,7 @@ from shapewise.data.images import read_image, read_spacing, read_voxels
 from shapewise.errors import DataError
 
 
-@pytest.mark.parametrize("ending", ["nii.gz", "nii", "mhd", "nrrd"])
+@pytest.mark.parametrize("ending", ["nii.gz", "nii", "mhd", "nrrd", "hdr", "img", "img.gz"])
 def test_voxels_and_spacing_come_in_array_order(tmp_path, write_image, texture, ending):
     path = write_image(tmp_path / f"image.{ending}", texture)
     image = read_image(path)
@@ -22,11 +22,11 @@ def test_voxels_and_spacing_come_in_array_order(tmp_path, write_image, texture, 
     assert image.GetSpacing() == (1.5, 2.0, 5.0)
 
 
-@pytest.mark.parametrize("ending", ["nii.gz", "nii", "mhd"])
+@pytest.mark.parametrize("ending", ["nii.gz", "nii", "mhd", "hdr", "img", "img.gz", "nrrd", "mha"])
 @pytest.mark.parametrize("kept", [0.5, 0.95])
 def test_truncated_file(tmp_path, write_image, texture, ending, kept, capfd):
     path = write_image(tmp_path / f"image.{ending}", texture)
-    data = tmp_path / "image.zraw" if ending == "mhd" else path
+    data = path.with_suffix({"mhd": ".zraw", "hdr": ".img"}.get(ending, path.suffix))
     data.write_bytes(data.read_bytes()[: int(kept * data.stat().st_size)])
     with pytest.raises(DataError, match=f"image.{ending}: expected a complete"):
         read_image(path)
@@ -91,7 +91,7 @@ def test_several_values_a_voxel(tmp_path, texture):
         read_image(tmp_path / "colour.nii.gz")
 
 
-@pytest.mark.parametrize("ending", ["nii.gz", "nii", "mhd"])
+@pytest.mark.parametrize("ending", ["nii.gz", "nii", "mhd", "hdr", "img", "img.gz"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_values_that_are_not_finite(tmp_path, write_image, texture, ending, value, kind):
@@ -99,6 +99,60 @@ def test_values_that_are_not_finite(tmp_path, write_image, texture, ending, valu
     path = write_image(tmp_path / f"image.{ending}", texture.astype(kind))
     with pytest.raises(DataError, match=rf"image\.{ending}: expected finite voxels"):
         read_image(path)
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e20])
+def test_values_too_large_for_single_precision(tmp_path, write_image, texture, value):
+    voxels = texture.astype(np.float64)
+    voxels[1, 2, 3] = value
+    path = write_image(tmp_path / "image.nii.gz", voxels)
+    with pytest.raises(DataError, match=r"image\.nii\.gz: expected intensities up to 1e\+15, found -?1e\+"):
+        read_image(path)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1e-300, 0), (1, 1e12)])
+def test_values_that_vary_too_little_for_single_precision(tmp_path, write_image, texture, scale, shift):
+    path = write_image(tmp_path / "image.nii", texture.astype(np.float64) * scale + shift)
+    with pytest.raises(DataError, match=r"image\.nii: expected intensities that vary"):
+        read_image(path)
+
+
+PIXEL_SIZE = slice(80, 84)
+"""Where the first pixel size of a NIfTI-1 header is."""
+
+
+@pytest.mark.parametrize("ending", ["nii", "hdr"])
+@pytest.mark.parametrize("size", [0, -1.5, np.nan, np.inf, 1e30, 1e-30])
+def test_absurd_spacing(tmp_path, write_image, texture, ending, size):
+    path = write_image(tmp_path / f"image.{ending}", texture)
+    stored = bytearray(path.read_bytes())
+    stored[PIXEL_SIZE] = np.float32(size).tobytes()
+    path.write_bytes(stored)
+    with pytest.raises(DataError, match=rf"image\.{ending}: expected spacings from 1e-06 to 1e\+06 mm"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("size", ["0", "-1.5", "nan", "1e30"])
+def test_absurd_spacing_of_a_metaimage(tmp_path, write_image, texture, size):
+    path = write_image(tmp_path / "image.mhd", texture)
+    path.write_text(path.read_text().replace("ElementSpacing = 1.5", f"ElementSpacing = {size}"))
+    for read in (read_image, read_spacing):
+        with pytest.raises(DataError, match=r"image\.mhd: expected spacings from 1e-06 to 1e\+06 mm, found"):
+            read(path)
+
+
+def test_the_voxels_of_a_pair_are_missing(tmp_path, write_image, texture):
+    path = write_image(tmp_path / "image.hdr", texture)
+    path.with_suffix(".img").unlink()
+    with pytest.raises(DataError, match=r"image\.img: expected the other half of an image"):
+        read_image(path)
+
+
+def test_complex_numbers(tmp_path, texture):
+    image = SimpleITK.GetImageFromArray(texture + 1j * texture)
+    SimpleITK.WriteImage(image, str(tmp_path / "image.nii.gz"))
+    with pytest.raises(DataError, match=r"image\.nii\.gz: expected real voxels, found complex"):
+        read_image(tmp_path / "image.nii.gz")
 
 
 def test_nifti_in_the_other_byte_order(tmp_path, texture):

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
 import sys
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,14 +16,11 @@ from threading import Lock
 import numpy as np
 import SimpleITK
 
+from shapewise.data.nifti import ENDINGS, check_finite, check_nifti, check_spacings
 from shapewise.errors import DataError
 
-NIFTI_FLOATS = {"16": "f4", "64": "f8"}
-"""NIfTI's numbers for the types of voxel that can be NaN, as NumPy calls them."""
-
-NIFTI_HEADER_SIZES = (348, 540)
-"""What a file of version 1 or 2 begins with; another number has its bytes in the other order."""
-
+LARGEST, SMALLEST = 1e15, 1e-15
+"""Within these an image's intensities and their range can be squared and summed in single precision."""
 
 _stderr_lock = Lock()
 
@@ -40,9 +35,9 @@ def read_image(path: str | Path) -> SimpleITK.Image:
         The image with its geometry; ``SimpleITK.GetArrayFromImage`` gives its voxels as (slice, row, column).
 
     Raises:
-        DataError: the file is missing, truncated or in no known format, not 3-D, holds NaN or infinite
-            values or the same value everywhere; the folder holds no DICOM series, several, or one with slices
-            missing or repeated.
+        DataError: the file is missing, truncated or in no known format, not 3-D, has an absurd spacing, holds
+            NaN, infinite or huge values or the same value everywhere; the folder holds no DICOM series,
+            several, or one with slices missing or repeated.
     """
     image = read_voxels(path)
     _check_intensities(Path(path), SimpleITK.GetArrayViewFromImage(image))
@@ -61,6 +56,8 @@ def read_voxels(path: str | Path) -> SimpleITK.Image:
     if image.GetNumberOfComponentsPerPixel() != 1:
         found = f"{image.GetNumberOfComponentsPerPixel()} values"
         raise DataError(path, expected="one value a voxel", found=found)
+    if "complex" in image.GetPixelIDTypeAsString():
+        raise DataError(path, expected="real voxels", found="complex numbers")
     return image
 
 
@@ -89,8 +86,8 @@ def read_spacing(path: str | Path) -> tuple[float, ...]:
 
 def _read_file(path: Path) -> SimpleITK.Image:
     reader = _read_header(path)
-    if path.name.endswith((".nii", ".nii.gz")):
-        _check_nifti(path, reader)
+    if path.name.lower().endswith(ENDINGS) and "Nifti" in reader.GetImageIOFromFileName(str(path)):
+        check_nifti(path)
     return _execute(reader, path)
 
 
@@ -101,6 +98,7 @@ def _read_header(path: Path) -> SimpleITK.ImageFileReader:
         reader.ReadImageInformation()
     except RuntimeError as error:
         raise _unreadable(path, error) from None
+    check_spacings(path, reader.GetSpacing())
     return reader
 
 
@@ -129,6 +127,7 @@ def _execute(reader: SimpleITK.ImageFileReader | SimpleITK.ImageSeriesReader, pa
         image: SimpleITK.Image = reader.Execute()
     except RuntimeError as error:
         raise _unreadable(path, error) from None
+    check_spacings(path, image.GetSpacing())
     return image
 
 
@@ -139,36 +138,14 @@ def _unreadable(path: Path, error: RuntimeError) -> DataError:
     return DataError(path, expected="a complete image that SimpleITK reads", found=f"an error: {reason}")
 
 
-def _check_nifti(path: Path, header: SimpleITK.ImageFileReader) -> None:
-    # ITK fills the missing end of a truncated NIfTI file with zeros, puts zero for NaN, and says nothing.
-    start = int(float(header.GetMetaData("vox_offset")))
-    count = int(np.prod(header.GetSize()))
-    expected = start + count * int(header.GetMetaData("bitpix")) // 8
-    stored = _decompressed(path) if path.suffix == ".gz" else path.read_bytes()
-    if len(stored) < expected:
-        raise DataError(path, expected=f"a complete image of {expected} bytes", found=f"{len(stored)} bytes")
-    if (kind := NIFTI_FLOATS.get(header.GetMetaData("datatype"))) is not None:
-        order = "<" if int.from_bytes(stored[:4], "little") in NIFTI_HEADER_SIZES else ">"
-        _check_finite(path, np.frombuffer(stored, order + kind, count, start))
-
-
-def _decompressed(path: Path) -> bytes:
-    try:
-        return gzip.decompress(path.read_bytes())
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(path, expected="a complete gzip file", found=f"an error: {error}") from None
-
-
-def _check_finite(path: Path, voxels: np.ndarray) -> None:
-    if not np.isfinite(voxels).all():
-        raise DataError(path, expected="finite voxels", found="NaN or infinity")
-
-
 def _check_intensities(path: Path, voxels: np.ndarray) -> None:
-    _check_finite(path, voxels)
-    if voxels.min() == voxels.max():
-        found = f"the constant {voxels.flat[0]}"
-        raise DataError(path, expected="intensities that vary", found=found)
+    check_finite(path, voxels)
+    low, high = float(voxels.min()), float(voxels.max())
+    if max(-low, high) > LARGEST:
+        found = f"{low if -low > high else high:g}"
+        raise DataError(path, expected=f"intensities up to {LARGEST:g}", found=found)
+    if np.float32(high) - np.float32(low) < SMALLEST:
+        raise DataError(path, expected="intensities that vary", found=f"the constant {voxels.flat[0]}")
 
 
 @contextmanager
