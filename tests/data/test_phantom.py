@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -272,19 +273,47 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     real = tmp_path / "training" / "patient001" / "Info.cfg"
     real.parent.mkdir(parents=True)
     real.write_text("ED: 1\n")
-    with pytest.raises(ArgumentError, match=r"`out`.*an empty folder or an earlier phantom"):
+    with pytest.raises(ArgumentError, match=r"`out`.*an empty folder.*which holds other files"):
         make_phantom(tmp_path, patients=1)
     assert files(tmp_path) == {"training/patient001/Info.cfg": b"ED: 1\n"}
 
 
-def test_an_earlier_phantom_is_replaced_and_nothing_else(tmp_path: Path) -> None:
-    make_phantom(tmp_path, patients=2, seed=1)
+def test_the_same_phantom_asked_for_again_is_left_as_it_is(tmp_path: Path) -> None:
+    make_phantom(tmp_path, patients=1, seed=2, size=(128, 130))
     (tmp_path / "notes.txt").write_text("mine")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    make_phantom(tmp_path, patients=1, seed=2, size=(128, 130))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    made = json.loads((tmp_path / "phantom.json").read_text())
+    assert made == {"patients": 1, "scanner": "A", "seed": 2, "size": [128, 130]}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"patients": 2}, {"scanner": "B"}, {"seed": 3}, {"size": (128, 128)}],
+    ids=lambda other: next(iter(other)),
+)
+def test_another_phantom_is_never_replaced(tmp_path: Path, other: dict[str, object]) -> None:
     make_phantom(tmp_path, patients=1, seed=2)
-    assert [path.name for path in (tmp_path / "training").iterdir()] == ["patient001"]
-    assert len(rows(tmp_path)) == 1
-    assert json.loads((tmp_path / "phantom.json").read_text()) == {"patients": 1, "scanner": "A", "seed": 2}
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+    before = files(tmp_path)
+    with pytest.raises(ArgumentError, match=r"`out`.*an empty folder.*patients 1, scanner A, seed 2$"):
+        make_phantom(tmp_path, **{"patients": 1, "seed": 2, **other})
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("mark", ["{", "[]", "\xff"])
+def test_a_mark_that_says_nothing_is_no_phantom(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "phantom.json").write_bytes(mark.encode("latin-1"))
+    with pytest.raises(ArgumentError, match=r"`out`.*an empty folder.*which holds other files"):
+        make_phantom(tmp_path, patients=1)
+    assert list(files(tmp_path)) == ["phantom.json"]
+
+
+def test_a_phantom_with_a_patient_gone_is_not_taken_for_whole(tmp_path: Path) -> None:
+    make_phantom(tmp_path, patients=2)
+    shutil.rmtree(tmp_path / "training" / "patient002")
+    with pytest.raises(ArgumentError, match=r"`out`.*without training/patient002"):
+        make_phantom(tmp_path, patients=2)
 
 
 def test_what_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,18 +49,18 @@ def make_phantom(
     The layout is ACDC's: `training/patientNNN/` with `Info.cfg`, `patientNNN_frameFF.nii.gz` and
     `patientNNN_frameFF_gt.nii.gz`, and `reference_biomarkers.csv`, whose volumes (mL) are those of the masks.
     Labels: 1 RV, 2 Myo, 3 LV. A patient depends on the seed and its own number alone: a larger study begins
-    with the smaller one, and the same hearts lie in either scanner. An earlier phantom in `out` is replaced,
-    once the new one is complete.
+    with the smaller one, and the same hearts lie in either scanner. Where the same arguments have made one
+    before, it is left as it is; nothing is ever replaced.
 
     Args:
-        out: folder to make; must be empty, absent or an earlier phantom.
+        out: folder to make; must be absent, empty, or hold the phantom of these arguments.
         patients: how many, at least 1.
         scanner: "A" (sharp, good contrast) or "B" (coarser, noisier, strong shading, other intensities).
         seed: a non-negative integer.
         size: rows and columns of the images; by default each patient has its scanner's choice of 144 to 176.
 
     Raises:
-        ArgumentError: a bad argument, or `out` holds something that is no phantom.
+        ArgumentError: a bad argument, or `out` holds anything else.
         DataError: the folder cannot be written.
 
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -71,11 +70,15 @@ def make_phantom(
     """
     out = Path(out)
     _check(patients, scanner, seed, size)
-    _check_folder(out)
+    made = {"patients": patients, "scanner": scanner, "seed": seed} | ({"size": list(size)} if size else {})
+    folders = [Path("training", f"patient{number:03d}") for number in range(1, patients + 1)]
+    if _already_made(out, made, folders):
+        return
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as partial:
-            _write_study(Path(partial), patients, scanner, seed, size)
+            _write_study(Path(partial), folders, scanner, seed, size)
+            (Path(partial) / _MARK).write_text(json.dumps(made) + "\n", encoding="utf-8")
             _move(Path(partial), out)
     except (OSError, RuntimeError) as error:
         raise DataError(out, expected="a folder that can be written", found=str(error)) from error
@@ -92,45 +95,58 @@ def _check(patients: int, scanner: str, seed: int, size: tuple[int, int] | None)
         raise ArgumentError("size", expected=f"two numbers of pixels, at least {_SMALLEST}", found=size)
 
 
-def _check_folder(out: Path) -> None:
-    """A folder with anything in it but a phantom is somebody's data."""
+def _already_made(out: Path, made: dict[str, object], folders: Sequence[Path]) -> bool:
+    """Whether this very phantom lies there; a folder with anything else in it is somebody's data."""
     if out.exists() and not out.is_dir():
         raise ArgumentError("out", expected="a folder", found=f"the file {out}")
-    if out.exists() and any(out.iterdir()) and not (out / _MARK).is_file():
-        raise ArgumentError(
-            "out", expected="an empty folder or an earlier phantom", found=f"{out}, which holds files"
-        )
+    if not out.exists() or not any(out.iterdir()):
+        return False
+    there = _read_mark(out / _MARK)
+    gone = [folder for folder in folders if not (out / folder).is_dir()]
+    if there == made and not gone:
+        return True
+    held = "other files"
+    if there == made:
+        held = f"this phantom without {gone[0]}"
+    elif there:
+        held = f"a phantom of {', '.join(f'{key} {value}' for key, value in there.items())}"
+    expected = "a new folder, an empty folder, or this very phantom, whole"
+    raise ArgumentError("out", expected=expected, found=f"{out}, which holds {held}")
 
 
-def _write_study(folder: Path, patients: int, scanner: str, seed: int, size: tuple[int, int] | None) -> None:
+def _read_mark(path: Path) -> dict[str, object]:
+    """What made a phantom, as its mark says; nothing where the mark is missing or no mark of ours."""
+    try:
+        mark = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return mark if isinstance(mark, dict) else {}
+
+
+def _write_study(
+    out: Path, folders: Sequence[Path], scanner: str, seed: int, size: tuple[int, int] | None
+) -> None:
     rows = [
-        _write_patient(folder / "training" / f"patient{number:03d}", number, scanner, seed, size)
-        for number in _watched(patients)
+        _write_patient(out / folder, number, scanner, seed, size)
+        for number, folder in enumerate(_watched(folders), start=1)
     ]
-    with (folder / "reference_biomarkers.csv").open("w", newline="", encoding="utf-8") as file:
+    with (out / "reference_biomarkers.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    made = {"patients": patients, "scanner": scanner, "seed": seed}
-    (folder / _MARK).write_text(json.dumps(made) + "\n", encoding="utf-8")
 
 
-def _watched(patients: int) -> Iterator[int]:
-    """Patient numbers from 1 on; on a terminal with a bar, unless it would be over before it is read."""
+def _watched(folders: Sequence[Path]) -> Iterator[Path]:
+    """The patients; on a terminal with a bar, unless it would be over before it is read."""
     console = Console(stderr=True)
-    quiet = patients < 6 or not console.is_terminal
-    yield from track(range(1, patients + 1), "Drawing hearts", console=console, transient=True, disable=quiet)
+    quiet = len(folders) < 6 or not console.is_terminal
+    yield from track(folders, "Drawing hearts", console=console, transient=True, disable=quiet)
 
 
 def _move(partial: Path, out: Path) -> None:
-    """Put the finished study in place; only an earlier phantom's patients make room for it."""
+    """Put the finished study in place, last of all the mark that says so."""
     out.mkdir(exist_ok=True)
-    shutil.rmtree(out / "training", ignore_errors=True)
-    for name in (
-        _MARK,
-        "reference_biomarkers.csv",
-        "training",
-    ):  # the mark first: what follows may be replaced
+    for name in ("training", "reference_biomarkers.csv", _MARK):
         (partial / name).replace(out / name)
 
 
