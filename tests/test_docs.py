@@ -35,7 +35,7 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md"))]
 SCALES = {
     "the annotated value": "value",
     "the annotated spread along the same axis": "spread",
-    "the product of the spreads along its two axes": "spread_squared",
+    "the product of the spreads along its axes": "spread_power",
     "1": "one",
 }
 

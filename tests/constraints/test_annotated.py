@@ -21,7 +21,7 @@ def interval(given: list[float] | Bounds, rule: Rule, present: torch.Tensor = TH
 def test_margins_are_shares_of_the_objects_size() -> None:
     assert interval([200.0], Rule("value", 0.5)) == [[180.0], [220.0], [200.0]]
     assert interval([80.0, 90.0], Rule("spread", 0.5)) == [[79.0, 89.5], [81.0, 90.5], [10.0, 5.0]]
-    assert interval([99.0, 0.0, 25.0], Rule("spread_squared", 0.25)) == [
+    assert interval([99.0, 0.0, 25.0], Rule("spread_power", 0.25)) == [
         [89.0, -5.0, 22.5],
         [109.0, 5.0, 27.5],
         [100.0, 50.0, 25.0],
@@ -32,7 +32,7 @@ def test_margins_are_shares_of_the_objects_size() -> None:
 def test_the_papers_margins_are_shares_of_the_value_and_divide_nothing() -> None:
     assert interval([80.0, 90.0], Rule("spread", 0.5, raw=True)) == [[72.0, 81.0], [88.0, 99.0], [1.0, 1.0]]
     # A covariance off the diagonal may be 0, and ±10% of that is nothing.
-    assert interval([99.0, 0.0, 25.0], Rule("spread_squared", 0.5, raw=True))[1] == [109.0, 5.0, 27.5]
+    assert interval([99.0, 0.0, 25.0], Rule("spread_power", 0.5, raw=True))[1] == [109.0, 5.0, 27.5]
 
 
 def test_an_absolute_margin_replaces_the_share() -> None:

@@ -146,6 +146,8 @@ def test_pixels_shared_evenly_neither_shrink_nor_grow_an_object() -> None:
         ("centroid", 0, 0.15),
         ("spread", 0.01, 0),
         ("covariance", 0.015, 3),
+        ("third_moments", 0, 600),
+        ("fourth_moments", 0.03, 5e3),
         ("length", 0.06, 0),
     ],
 )
@@ -159,7 +161,12 @@ def test_numbers_move_as_their_mask_does(
     np.testing.assert_allclose(redrawn, moved, rtol=relative, atol=absolute)
 
 
-@given(frames, st.sampled_from(["volume", "centroid", "spread", "covariance", "length"]))
+@given(
+    frames,
+    st.sampled_from(
+        ["volume", "centroid", "spread", "covariance", "third_moments", "fourth_moments", "length"]
+    ),
+)
 def test_the_inverse_frame_moves_numbers_back(frame: Frame, descriptor: str) -> None:
     values = np.arange(1.0, 1 + registry.get(descriptor).components(2))
     there = rescale_values(descriptor, values, frame)
@@ -174,6 +181,10 @@ def test_numbers_by_hand() -> None:
     assert rescale_values("centroid", [5.0, 5.0], frame).tolist() == [2.0, 1.0]
     assert rescale_values("spread", [2.0, 2.0], frame).tolist() == [1.0, 0.25]
     assert rescale_values("covariance", [4.0, 16.0, 64.0], frame).tolist() == [1.0, 1.0, 1.0]
+    third = rescale_values("third_moments", [8.0, 32.0, 128.0, 512.0], frame)
+    assert third.tolist() == [1.0, 1.0, 1.0, 1.0]
+    fourth = rescale_values("fourth_moments", [16.0, 64.0, 256.0, 1024.0, 8192.0], frame)
+    assert fourth.tolist() == [1.0, 1.0, 1.0, 1.0, 2.0]
     assert rescale_values("length", [4.0], frame).tolist() == [1.0]
     assert rescale_values("elongation", [0.3], Frame((2.0, 2.0), (1.0, -3.0), (9, 9))).tolist() == [0.3]
     assert np.isnan(rescale_values("spread", [np.nan, 2.0], frame)).tolist() == [True, False]

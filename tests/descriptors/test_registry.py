@@ -11,7 +11,9 @@ BUILT_IN = {
     "volume": (1, 2, 1, 3, "value"),
     "centroid": (2, 1, 3, 1, "spread"),
     "spread": (2, 1, 3, 1, "value"),
-    "covariance": (3, 2, 6, 2, "spread_squared"),
+    "covariance": (3, 2, 6, 2, "spread_power"),
+    "third_moments": (4, 3, 10, 3, "spread_power"),
+    "fourth_moments": (5, 4, 15, 4, "spread_power"),
     "orientation": (1, 0, 3, 0, "one"),
     "elongation": (1, 0, 1, 0, "one"),
     "hu_moments": (7, 0, 7, 0, "one"),
@@ -56,7 +58,7 @@ def test_a_function_registers_once_and_again_after_an_edit():
 def test_what_is_registered_along_the_axes_has_a_component_for_each(per_axis):
     with pytest.raises(ArgumentError, match=r"`components` to be \d in 2-D"):
 
-        @register("test_short", components=1, per_axis=per_axis)
+        @register("test_short", components=1, unit_power=2, per_axis=per_axis)
         def short(probs, *, spacing=None):
             return probs.flatten(2).sum(-1, keepdim=True)
 

@@ -7,6 +7,7 @@ learns.
 from __future__ import annotations
 
 import math
+from itertools import combinations_with_replacement, count
 from typing import Literal
 
 import torch
@@ -14,8 +15,8 @@ from torch import Tensor
 
 from shapewise.errors import ArgumentError
 
-ScaleKind = Literal["value", "spread", "spread_squared", "one"]
-"""The value's own size; the object's spread; a product of two spreads; none."""
+ScaleKind = Literal["value", "spread", "spread_power", "one"]
+"""The value's own size; the object's spread; a product of spreads; none."""
 
 
 def object_spread(
@@ -49,7 +50,7 @@ def object_spread(
     if volume is not None:
         known = _prefer(_ball_spread(volume, ndim).expand(*volume.shape[:-1], ndim), known)
     if covariance is not None:
-        diagonal = [i for i, (row, column) in enumerate(_triangle(ndim)) if row == column]
+        diagonal = [i for i, (row, column) in enumerate(_monomials(2, ndim)) if row == column]
         known = _prefer(covariance[..., diagonal].clamp_min(0).sqrt(), known)
     return known if spread is None else _prefer(spread, known)
 
@@ -58,8 +59,8 @@ def relative_scale(kind: ScaleKind, value: Tensor, spread: Tensor, floor: float)
     """Compute the scale of a residual and of its relative margin.
 
     Args:
-        kind: ``value``: ``|value|``; ``spread``: the spread along each component's axis; ``spread_squared``:
-            the product of the spreads along a covariance component's two axes; ``one``: 1.
+        kind: ``value``: ``|value|``; ``spread``: the spread along each component's axis; ``spread_power``:
+            the product of the spreads along the axes of each component's monomial; ``one``: 1.
         value: annotated values ``(B, K, C)``, NaN where there is none.
         spread: ``(B, K, ndim)``, or ``(ndim,)`` for all objects.
         floor: the smallest scale, which keeps one-pixel objects from dividing by zero.
@@ -68,7 +69,7 @@ def relative_scale(kind: ScaleKind, value: Tensor, spread: Tensor, floor: float)
         Positive, the shape of ``value``; NaN where ``|value|`` is.
 
     Raises:
-        ArgumentError: ``value`` has not one component for each axis, or each pair of axes.
+        ArgumentError: ``value`` has not one component for each axis, or each monomial of some degree.
 
     >>> value, spread = torch.tensor([[[-4.0, 0.0]]]), torch.tensor([[[10.0, 8.0]]])
     >>> relative_scale("value", value, spread, floor=0.5)
@@ -80,9 +81,8 @@ def relative_scale(kind: ScaleKind, value: Tensor, spread: Tensor, floor: float)
         return torch.ones_like(value)
     if kind == "value":
         return value.abs().clamp_min(floor)
-    if kind == "spread_squared":
-        pairs = _triangle(spread.shape[-1])
-        spread = torch.stack([spread[..., i] * spread[..., j] for i, j in pairs], dim=-1)
+    if kind == "spread_power":
+        spread = spread[..., _of_components(value.shape[-1], spread.shape[-1])].prod(-1)
     if spread.shape[-1] != value.shape[-1]:
         expected = f"of {spread.shape[-1]} components, as its scale is {kind!r}"
         raise ArgumentError("value", expected=expected, found=tuple(value.shape))
@@ -99,5 +99,11 @@ def _ball_spread(volume: Tensor, ndim: int) -> Tensor:
     return (volume * (3 / (4 * math.pi))) ** (1 / 3) / math.sqrt(5)
 
 
-def _triangle(ndim: int) -> list[tuple[int, int]]:
-    return [(row, column) for row in range(ndim) for column in range(row, ndim)]
+def _monomials(degree: int, ndim: int) -> list[tuple[int, ...]]:
+    """The axes that each monomial of a degree multiplies: 00, 01, 11 for degree 2 in 2-D."""
+    return list(combinations_with_replacement(range(ndim), degree))
+
+
+def _of_components(components: int, ndim: int) -> list[tuple[int, ...]]:
+    """The monomials of the degree that has so many of them, or the next higher."""
+    return next(found for degree in count(1) if len(found := _monomials(degree, ndim)) >= components)

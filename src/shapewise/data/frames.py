@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from shapewise.descriptors.higher import exponents
 from shapewise.descriptors.registry import get
 from shapewise.errors import ArgumentError
 
@@ -178,9 +179,9 @@ def _weights(length: int, step: float, offset: float, size: int) -> NDArray[np.f
 def rescale_values(descriptor: str, values: ArrayLike, frame: Frame) -> NDArray[np.float64]:
     """Descriptor values of a native slice, in native pixels, as they are in the prepared slice's pixels.
 
-    Exact for the volume and for what is registered ``per_axis``: centroid, spread and covariance. Any other
-    descriptor takes the geometric mean of the two steps to the power of its unit, which is exact where both
-    steps are equal, and refuses other frames if it has no unit: stretching changes angles and proportions.
+    Exact for the volume and for what is registered ``per_axis``: centroid, spread and central moments. Any
+    other descriptor takes the geometric mean of the two steps to the power of its unit, which is exact where
+    both steps are equal, and refuses other frames if it has no unit: stretching changes angles, proportions.
 
     Args:
         descriptor: A registered name.
@@ -242,8 +243,7 @@ def _unit(descriptor: str, step: NDArray[np.float64]) -> NDArray[np.float64]:
     if entry.per_axis in ("position", "extent"):
         return step
     if entry.per_axis == "product":
-        first, second = np.triu_indices(2)
-        return np.asarray(step[..., first] * step[..., second])
+        return np.asarray((step[..., None, :] ** exponents(entry.unit_power(2), 2)).prod(axis=-1))
     area = step.prod(axis=-1, keepdims=True)
     unit: NDArray[np.float64] = np.repeat(area ** (entry.unit_power(2) / 2), entry.components(2), axis=-1)
     return unit

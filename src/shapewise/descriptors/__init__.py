@@ -2,6 +2,7 @@
 
 from shapewise.descriptors.boundary import laplacian, length, potts_length
 from shapewise.descriptors.geometry import centroid, covariance, elongation, orientation, spread, volume
+from shapewise.descriptors.higher import exponents, fourth_moments, third_moments
 from shapewise.descriptors.invariants import hu_moments
 from shapewise.descriptors.moments import central_moments, normalized_moments, raw_moments
 from shapewise.descriptors.registry import Descriptor, get, names, register
@@ -17,6 +18,8 @@ __all__ = [
     "describe_together",
     "difference",
     "elongation",
+    "exponents",
+    "fourth_moments",
     "get",
     "hu_moments",
     "laplacian",
@@ -29,5 +32,6 @@ __all__ = [
     "raw_moments",
     "register",
     "spread",
+    "third_moments",
     "volume",
 ]

@@ -113,7 +113,7 @@ def spread(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     "covariance",
     components=lambda ndim: ndim * (ndim + 1) // 2,
     unit_power=2,
-    scale="spread_squared",
+    scale="spread_power",
     per_axis="product",
 )
 @at_least_float32

@@ -14,7 +14,7 @@ from shapewise.descriptors.marginals import Marginals
 from shapewise.errors import ArgumentError
 from shapewise.typing import Spacing
 
-Scale: TypeAlias = Literal["value", "spread", "spread_squared", "one"]
+Scale: TypeAlias = Literal["value", "spread", "spread_power", "one"]
 PerAxis: TypeAlias = Literal["position", "extent", "product"]
 Function = TypeVar("Function", bound=Callable[..., Tensor])
 
@@ -29,13 +29,13 @@ class Descriptor:
         components: the image's dimension in, C out.
         unit_power: the image's dimension in, the power of px or mm of a value out: 2 for an area.
         scale: what a residual is divided by. ``value``: the annotated value's magnitude; ``spread``: the
-            annotated object's spread along the component's axis; ``spread_squared``: the product of the
-            spreads along the component's two axes; ``one``: nothing.
+            annotated object's spread along the component's axis; ``spread_power``: the product of the
+            spreads along the axes of the component's monomial; ``one``: nothing.
         from_marginals: the same values from the marginals alone, where those are enough, or None.
         per_axis: how components follow the image's axes, which says how they change where an image is
             resized. ``position``: a coordinate along each axis; ``extent``: a length along each;
-            ``product``: a product of two such lengths for each pair of axes, the upper triangle row by row;
-            None: a component is about the object as a whole.
+            ``product``: a product of such lengths for each monomial of the degree that ``unit_power``
+            says, in the order of `exponents`; None: a component is about the object as a whole.
 
     >>> get("centroid").components(3), get("volume").unit_power(2)
     (3, 2)
@@ -96,7 +96,7 @@ def register(
     def decorate(function: Function) -> Function:
         _refuse_second(name, function)
         sizes = _callable(components), _callable(unit_power)
-        _refuse_other_count(sizes[0](2), per_axis)
+        _refuse_other_count(sizes[0](2), sizes[1](2), per_axis)
         _descriptors[name] = Descriptor(name, function, *sizes, scale, from_marginals, per_axis)
         return function
 
@@ -133,8 +133,8 @@ def _refuse_second(name: str, function: Callable[..., Tensor]) -> None:
         raise ArgumentError("name", expected="a name that no other descriptor has", found=name)
 
 
-def _refuse_other_count(found: int, per_axis: PerAxis | None) -> None:
-    expected = {None: found, "position": 2, "extent": 2, "product": 3}[per_axis]
+def _refuse_other_count(found: int, degree: int, per_axis: PerAxis | None) -> None:
+    expected = {None: found, "position": 2, "extent": 2, "product": degree + 1}[per_axis]
     if found != expected:
         raise ArgumentError("components", expected=f"{expected} in 2-D, per axis {per_axis}", found=found)
 
