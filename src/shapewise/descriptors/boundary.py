@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ def length(
     tensor([[[6.4738]]])
     """
     neighbours = weighted_neighbours(probs.ndim - 2, connectivity, weights, spacing)
-    if torch.compiler.is_compiling():  # the compiler fuses the plain sum by itself
+    if not can_fuse():
         return _cut_pairs(probs, neighbours).unsqueeze(-1)
     total: Tensor = _Length.apply(probs, neighbours)  # type: ignore[no-untyped-call]
     return total.unsqueeze(-1)
@@ -116,6 +117,11 @@ def laplacian(
     return _laplacian(tuple(shape), weighted_neighbours(len(shape), connectivity, weights, spacing))
 
 
+def can_fuse() -> bool:
+    """The compiler fuses the plain functions by itself, and transforms such as ``vmap`` look inside them."""
+    return not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
+
+
 def _cut_pairs(probs: Tensor, neighbours: Neighbours) -> Tensor:
     """The definition: Σ w_ij |s_i − s_j|, ``(B, K)``."""
     pairs = [(weight, *sides(offset)) for offset, weight in neighbours]
@@ -124,23 +130,14 @@ def _cut_pairs(probs: Tensor, neighbours: Neighbours) -> Tensor:
 
 
 class _Length(torch.autograd.Function):
-    """The same sum in a fraction of autograd's time.
-
-    The slope g_i = Σ_j w_ij sign(s_i − s_j) is the gradient, and the length is homogeneous of degree one: by
-    Euler's theorem it is Σ s_i g_i. One sweep over the pixels gives both.
-    """
+    """The same sum in a fraction of autograd's time."""
 
     @staticmethod
     def forward(ctx: Any, probs: Tensor, neighbours: Neighbours) -> Tensor:
         """Return the lengths ``(B, K)`` and keep the slope."""
-        maps = probs.flatten(0, 1)
-        slope = torch.zeros_like(maps, memory_format=torch.contiguous_format)
-        cache = CACHE_PIXELS * torch.get_num_threads() if probs.device.type == "cpu" else probs.numel()
-        count = max(1, cache // math.prod(probs.shape[2:]))
-        blocks = zip(torch.split(maps, count), torch.split(slope, count), strict=True)
-        total = torch.cat([_sweep(block, part, neighbours) for block, part in blocks])
-        ctx.save_for_backward(slope.view(probs.shape))
-        return total.view(probs.shape[:2])
+        total, slope = length_and_slope(probs, neighbours)
+        ctx.save_for_backward(slope)
+        return total
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
@@ -149,26 +146,53 @@ class _Length(torch.autograd.Function):
         return grads[0].reshape(*slope.shape[:2], *[1] * (slope.ndim - 2)) * slope, None
 
 
+def length_and_slope(probs: Tensor, neighbours: Neighbours) -> tuple[Tensor, Tensor]:
+    """The lengths ``(B, K)`` and their gradient, of the shape of the probabilities, without autograd.
+
+    The slope g_i = Σ_j w_ij sign(s_i − s_j) is the gradient, and the length is homogeneous of degree one: by
+    Euler's theorem it is Σ s_i g_i. One sweep over the pixels gives both.
+
+    >>> length_and_slope(torch.eye(2)[None, None], (((0, 1), 1.0), ((1, 0), 1.0)))
+    (tensor([[4.]]), tensor([[[[ 2., -2.],
+              [-2.,  2.]]]]))
+    """
+    slope = torch.empty_like(probs, memory_format=torch.contiguous_format)
+    total = probs.new_empty(probs.shape[:2])
+    for block in _blocks(probs):
+        total[block] = _sweep(probs[block].contiguous(), slope[block], neighbours)
+    return total, slope
+
+
+def _blocks(probs: Tensor) -> list[tuple[slice, slice]]:
+    """Whole images, or some classes of one image, that fit a thread's cache."""
+    batch, classes, *space = probs.shape
+    fit = max(1, CACHE_PIXELS * torch.get_num_threads() // max(1, math.prod(space)))
+    images, maps = (batch, classes) if probs.device.type != "cpu" else (fit // max(1, classes), fit)
+    images, maps = max(1, images), max(1, maps)
+    starts = product(range(0, batch, images), range(0, classes, maps))
+    return [(slice(image, image + images), slice(first, first + maps)) for image, first in starts]
+
+
 def _sweep(maps: Tensor, slope: Tensor, neighbours: Neighbours) -> Tensor:
-    """Fill in the slope of some maps ``(N, *S)`` and return their lengths ``(N,)``.
+    """Fill in the slope of contiguous maps ``(B, K, *S)`` and return their lengths ``(B, K)``.
 
     Flat arrays are fast. In them a neighbour lies a fixed shift ahead, except for pairs that wrap around the
     image's border: their sign is put to 0.
     """
-    maps = maps.contiguous()
     sign = torch.empty_like(maps)
-    flat, flat_slope, flat_sign = maps.view(-1), slope.view(-1), sign.view(-1)
+    flat, flat_slope, flat_sign = maps.view(-1), slope.view(-1).zero_(), sign.view(-1)
     for offset, weight in neighbours:
-        steps = [axis for axis in range(len(offset)) if offset[axis]]
-        if any(maps.shape[1 + axis] == 1 for axis in steps):
+        steps = [axis - len(offset) for axis in range(len(offset)) if offset[axis]]
+        if any(maps.shape[axis] == 1 for axis in steps):
             continue
-        shift = sum(offset[axis] * maps.stride(1 + axis) for axis in steps)
-        torch.sub(flat[:-shift], flat[shift:], out=flat_sign[:-shift]).sign_()
+        shift = sum(offset[axis] * maps.stride(axis) for axis in steps)
+        here = flat_sign[:-shift]
+        torch.sub(flat[:-shift], flat[shift:], out=here).sign_()
         for axis in steps:
-            sign.select(1 + axis, -1 if offset[axis] > 0 else 0).zero_()
-        flat_slope[:-shift].add_(flat_sign[:-shift], alpha=weight)
-        flat_slope[shift:].sub_(flat_sign[:-shift], alpha=weight)
-    return torch.mul(maps, slope, out=sign).flatten(1).sum(-1)
+            sign.select(axis, -1 if offset[axis] > 0 else 0).zero_()
+        flat_slope[:-shift].add_(here, alpha=weight)
+        flat_slope[shift:].sub_(here, alpha=weight)
+    return torch.mul(maps, slope, out=sign).flatten(2).sum(-1)
 
 
 @lru_cache(maxsize=8)

@@ -35,7 +35,7 @@ class Marginals(NamedTuple):
     @classmethod
     def of(cls, probs: Probs, spacing: Spacing | None) -> Marginals:
         """Sum the probabilities, two passes over them in 2-D and in 3-D."""
-        along, grid = _sums(probs), axes(probs, spacing)
+        along, grid = sums_along(probs), axes(probs, spacing)
         mass = along[0].sum(-1, keepdim=True)
         firsts = [sums @ axis.scaled[:, None] for sums, axis in zip(along, grid, strict=True)]
         return cls(along, grid, mass, divide(torch.cat(firsts, dim=-1), mass))
@@ -66,7 +66,12 @@ class Marginals(NamedTuple):
         return self.means.new_tensor([axis.half for axis in self.grid])
 
 
-def _sums(probs: Tensor) -> list[Tensor]:
+def sums_along(probs: Tensor) -> list[Tensor]:
+    """The sums over all axes but one, ``(B, K, n)`` for each axis: two passes over the probabilities.
+
+    >>> sums_along(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]))
+    [tensor([[[3., 7.]]]), tensor([[[4., 6.]]])]
+    """
     last = probs.sum(dim=tuple(range(2, probs.ndim - 1)))
     rest = probs.sum(dim=-1)
-    return [rest, last] if rest.ndim == 3 else [*_sums(rest), last]
+    return [rest, last] if rest.ndim == 3 else [*sums_along(rest), last]

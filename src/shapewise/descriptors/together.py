@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from shapewise.descriptors.boundary import can_fuse
+from shapewise.descriptors.fused import describe_fused
 from shapewise.descriptors.marginals import Marginals
 from shapewise.descriptors.precision import at_least_float32
 from shapewise.descriptors.registry import get
@@ -12,7 +14,7 @@ from shapewise.typing import Probs, Spacing, Values
 
 @at_least_float32
 def describe_together(
-    probs: Probs, names: Iterable[str], *, spacing: Spacing | None = None
+    probs: Probs, names: Iterable[str], *, spacing: Spacing | None = None, first: int = 0
 ) -> dict[str, Values]:
     """Compute several descriptors by name: the same values as one by one, in less time.
 
@@ -22,9 +24,10 @@ def describe_together(
         probs: class probabilities ``(B, K, *S)``.
         names: registered names.
         spacing: distance between pixel centres along each axis; pixels without it.
+        first: the class to begin with: 1 leaves the background out, in less time than ``probs[:, 1:]``.
 
     Returns:
-        name -> values ``(B, K, C)``; absent classes as each descriptor has them.
+        name -> values ``(B, K - first, C)``; absent classes as each descriptor has them.
 
     Raises:
         ArgumentError: no descriptor has that name, or the spacing does not fit.
@@ -34,10 +37,15 @@ def describe_together(
     {'volume': tensor([[[15.]]]), 'centroid': tensor([[[1., 2.]]])}
     """
     chosen = [get(name) for name in names]
-    shared = Marginals.of(probs, spacing) if any(d.from_marginals for d in chosen) else None
-    return {
-        d.name: d.from_marginals(shared)
-        if d.from_marginals and shared
-        else d.function(probs, spacing=spacing)
-        for d in chosen
-    }
+    values = (
+        describe_fused(probs, [d.name for d in chosen], spacing=spacing, first=first) if can_fuse() else {}
+    )
+    objects = probs[:, first:] if first else probs
+    rest = [d for d in chosen if d.name not in values]
+    shared = Marginals.of(objects, spacing) if any(d.from_marginals for d in rest) else None
+    for d in rest:
+        if d.from_marginals and shared:
+            values[d.name] = d.from_marginals(shared)
+        else:
+            values[d.name] = d.function(objects, spacing=spacing)
+    return {d.name: values[d.name] for d in chosen}

@@ -194,7 +194,7 @@ class ShapeConstraintLoss(nn.Module):
         """Describe the prediction once, and find what its values are to be compared with."""
         objects = probs[:, self._first :]
         names = [d.name for d in (*self.descriptors, *self._unconstrained_volume)]
-        values = describe_together(objects, names, spacing=self.spacing)
+        values = describe_together(probs, names, spacing=self.spacing, first=self._first)
         given = self._annotated(target, probs)
         known = {name: x.center() if isinstance(x, Bounds) else x for name, x in given.items()}
         spread = self._object_spread(known, objects)
