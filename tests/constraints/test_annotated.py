@@ -4,9 +4,18 @@ import math
 
 import torch
 
-from shapewise.constraints import Bounds, Relation, Rule, constrain, present_classes, relate
+from shapewise.constraints import (
+    Bounds,
+    Relation,
+    Rule,
+    constrain,
+    constrain_together,
+    present_classes,
+    relate,
+)
 
 NAN, INF = math.nan, math.inf
+SIZES = {"volume": 1, "centroid": 2, "covariance": 3, "length": 1}
 SPREAD = torch.tensor([[[10.0, 5.0]]])
 THERE, ABSENT = torch.tensor([[True]]), torch.tensor([[False]])
 
@@ -83,3 +92,29 @@ def test_a_relation_is_dropped_where_a_class_is_absent() -> None:
     assert str(found.lower.tolist()) == "[[2.0], [nan]]"
     assert str(found.upper.tolist()) == "[[inf], [nan]]"
     assert found.scale.tolist() == [[4.0], [4.0]]
+
+
+def test_several_descriptors_at_once_are_bounded_as_one_by_one() -> None:
+    random = torch.Generator().manual_seed(0)
+    numbers = {name: 50 * torch.rand(2, 3, size, generator=random) for name, size in SIZES.items()}
+    numbers["volume"][0, 1] = 0
+    numbers["centroid"][0, 1] = NAN
+    spread, present = 1 + torch.rand(2, 3, 2, generator=random), numbers["volume"][..., 0] > 0
+    partly = Bounds(numbers["length"] - 1, torch.full_like(numbers["length"], NAN), numbers["length"])
+    explicit = Bounds(torch.full_like(numbers["volume"], -INF), numbers["volume"] + 3)
+    for raw in (False, True):
+        rules = {
+            "volume": Rule("value", 0.5, raw=raw, absent_upper=1.0, absent_scale=40.0),
+            "centroid": Rule("spread", 0.5, margin=0.2, raw=raw, absent_scale=40.0),
+            "covariance": Rule("spread_power", 0.25, raw=raw, absent_scale=40.0),
+            "length": Rule("value", 0.5, absolute=3.0, raw=raw, absent_scale=40.0),
+        }
+        for given in (numbers, numbers | {"length": partly}, numbers | {"volume": explicit}):
+            together = constrain_together(numbers, given, rules, spread=spread, present=present)
+            single = [
+                constrain(numbers[name], given[name], rules[name], spread=spread, present=present)
+                for name in rules
+            ]
+            for found, parts in zip(together, zip(*single, strict=True), strict=True):
+                expected = torch.cat([part.flatten(1) for part in parts], 1)
+                torch.testing.assert_close(found, expected, equal_nan=True)

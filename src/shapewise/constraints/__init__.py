@@ -5,7 +5,16 @@ breaks them (positive means violated), a penalty turns that into a loss. Nothing
 is.
 """
 
-from shapewise.constraints.annotated import Constraint, Rule, constrain, only_absent, present_classes, relate
+from shapewise.constraints.annotated import (
+    Constraint,
+    Rule,
+    constrain,
+    constrain_together,
+    join,
+    only_absent,
+    present_classes,
+    relate,
+)
 from shapewise.constraints.bounds import Bounds
 from shapewise.constraints.penalties import (
     PENALTIES,
@@ -45,8 +54,10 @@ __all__ = [
     "active",
     "augmented_lagrangian",
     "constrain",
+    "constrain_together",
     "contributions",
     "hinge",
+    "join",
     "log_barrier",
     "object_spread",
     "only_absent",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -22,6 +23,16 @@ class Constraint(NamedTuple):
     lower: Tensor
     upper: Tensor
     scale: Tensor
+
+
+def join(constraints: Sequence[Constraint]) -> Constraint:
+    """Put constraints of one batch side by side, ``(B, N)``.
+
+    >>> one = torch.ones(1, 2, 1)
+    >>> join([Constraint(one, one, one, one), Constraint(one, one, one, one)]).value
+    tensor([[1., 1., 1., 1.]])
+    """
+    return Constraint(*(_flat(parts) for parts in zip(*constraints, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -69,14 +80,48 @@ def constrain(
     >>> constrain(centroid, centroid, Rule("spread", 0.5, raw=True), spread=spread, present=there).upper
     tensor([[[110.,  55.]]])
     """
-    known = given.center() if isinstance(given, Bounds) else given
-    size = relative_scale(rule.kind, known, spread, rule.floor)
-    lower, upper, absent_upper = _sides(given, _half_width(rule, known, size), rule.absent_upper)
-    absent = ~present.unsqueeze(-1)
+    together = constrain_together({"": value}, {"": given}, {"": rule}, spread=spread, present=present)
+    return Constraint(*(part.view_as(value) for part in together))
+
+
+def constrain_together(
+    values: Mapping[str, Tensor],
+    given: Mapping[str, Tensor | Bounds],
+    rules: Mapping[str, Rule],
+    *,
+    spread: Tensor,
+    present: Tensor,
+) -> Constraint:
+    """Bound several descriptors as `constrain` bounds one, in no more steps than one takes.
+
+    Args:
+        values: the prediction's, ``(B, K, C)`` each.
+        given: what is known, as in `constrain`.
+        rules: one for each descriptor to be bounded; all of them ``raw``, or none.
+        spread: of the annotated objects, ``(B, K, ndim)``.
+        present: ``(B, K)``, which of the objects are there.
+
+    Returns:
+        Tensors ``(B, N)`` of all numbers, descriptor after descriptor, in each class after class.
+
+    >>> area, rules = {"volume": torch.tensor([[[100.0], [50.0]]])}, {"volume": Rule("value", 0.5)}
+    >>> there = torch.tensor([[True, True]])
+    >>> constrain_together(area, area, rules, spread=torch.ones(2), present=there).upper
+    tensor([[110.,  55.]])
+    """
+    value, shapes = _flat([values[name] for name in rules]), [values[name].shape for name in rules]
+    known, sides = _join([given[name] for name in rules])
+    rows = _rows(tuple(rules.values()), tuple(shape[1:] for shape in shapes), known)
+    size = _sizes(known, rules.values(), shapes, spread)
+    raw = any(rule.raw for rule in rules.values())
+    reach = torch.where(rows.by_value, known.abs(), size) if raw else size
+    half_width = torch.addcmul(rows.absolute, rows.margin, reach)
+    lower, upper, absent_upper = _sides(sides, half_width, rows.absent_upper)
+    absent = ~present[:, rows.class_]
     lower = lower.masked_fill(absent, -math.inf)
     # What is not known at all, not even as absent, stays free.
     upper = torch.where(absent & ~known.isnan(), absent_upper, upper)
-    scale = torch.ones_like(size) if rule.raw else size.masked_fill(absent, rule.absent_scale)
+    scale = torch.ones_like(size) if raw else torch.where(absent, rows.absent_scale, size)
     return Constraint(value, lower, upper, scale)
 
 
@@ -105,7 +150,7 @@ def present_classes(values: Mapping[str, Tensor]) -> Tensor:
     >>> present_classes({"volume": torch.tensor([[[9.0], [0.0], [torch.nan]]])})
     tensor([[ True, False, False]])
     """
-    known = torch.cat([value.isfinite() for value in values.values()], dim=-1).any(-1)
+    known = torch.cat(list(values.values()), dim=-1).isfinite().any(-1)
     volume = values.get("volume")
     return known if volume is None else known & (volume[..., 0].nan_to_num(1.0) > 0)
 
@@ -120,19 +165,74 @@ def relate(value: Tensor, relation: Relation, absent: Tensor) -> Constraint:
     return Constraint(value, lower, upper, torch.full_like(value, relation.scale))
 
 
-def _half_width(rule: Rule, known: Tensor, size: Tensor) -> Tensor:
-    if rule.absolute is not None:
-        return torch.full_like(known, rule.absolute)
-    return rule.margin * (known.abs() if rule.raw and rule.kind in ("value", "spread") else size)
+class _Rows(NamedTuple):
+    """What rules say of every number, ``(N,)``."""
+
+    margin: Tensor
+    absolute: Tensor
+    absent_upper: Tensor
+    absent_scale: Tensor
+    by_value: Tensor
+    class_: Tensor
 
 
-def _sides(
-    given: Tensor | Bounds, half_width: Tensor, absent_upper: float | None
-) -> tuple[Tensor, Tensor, Tensor | float]:
+def _build_rows(
+    rules: Sequence[Rule], sizes: Sequence[torch.Size], dtype: torch.dtype, device: torch.device
+) -> _Rows:
+    def row(number: Callable[[Rule], float]) -> Tensor:
+        each = [torch.full((size.numel(),), number(rule)) for rule, size in zip(rules, sizes, strict=True)]
+        return torch.cat(each).to(device, dtype)
+
+    classes = [torch.arange(size[0]).repeat_interleave(size[1]) for size in sizes]
+    return _Rows(
+        margin=row(lambda rule: rule.margin if rule.absolute is None else 0.0),
+        absolute=row(lambda rule: rule.absolute or 0.0),
+        absent_upper=row(lambda rule: math.inf if rule.absent_upper is None else rule.absent_upper),
+        absent_scale=row(lambda rule: rule.absent_scale),
+        by_value=row(lambda rule: rule.kind in ("value", "spread")).bool(),
+        class_=torch.cat(classes).to(device),
+    )
+
+
+_kept_rows = lru_cache(maxsize=32)(torch.inference_mode(False)(_build_rows))
+
+
+def _rows(rules: tuple[Rule, ...], sizes: tuple[torch.Size, ...], like: Tensor) -> _Rows:
+    """Built once, but for the compiler, which makes constants of them."""
+    build = _build_rows if torch.compiler.is_compiling() else _kept_rows
+    return build(rules, sizes, like.dtype, like.device)
+
+
+def _flat(parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat([part.flatten(1) for part in parts], 1)
+
+
+def _sizes(known: Tensor, rules: Iterable[Rule], shapes: Sequence[torch.Size], spread: Tensor) -> Tensor:
+    """What residuals are divided by, and margins are shares of, ``(B, N)``."""
+    parts = known.split([shape[1:].numel() for shape in shapes], 1)
+    each = zip(rules, parts, shapes, strict=True)
+    return _flat(
+        [relative_scale(rule.kind, part.view(shape), spread, rule.floor) for rule, part, shape in each]
+    )
+
+
+def _join(given: Sequence[Tensor | Bounds]) -> tuple[Tensor, Tensor | Bounds]:
+    """What is known ``(B, N)``, and the same or, if there are any, bounds ``(B, N)``."""
+    values = [x for x in given if isinstance(x, Tensor)]
+    if len(values) == len(given):
+        known = _flat(values)
+        return known, known
+    each = [x if isinstance(x, Bounds) else Bounds.unknown(x) for x in given]
+    references = [torch.full_like(x.lower, math.nan) if x.reference is None else x.reference for x in each]
+    lower, upper = _flat([x.lower for x in each]), _flat([x.upper for x in each])
+    sides = Bounds(lower, upper, _flat(references), validate=False)
+    return sides.center(), sides
+
+
+def _sides(given: Tensor | Bounds, half_width: Tensor, absent_upper: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Lower and upper bounds of what is there, and the upper bound of what is not."""
     if not isinstance(given, Bounds):
-        return given - half_width, given + half_width, math.inf if absent_upper is None else absent_upper
+        return given - half_width, given + half_width, absent_upper
     filled = given.filled(half_width)
-    if absent_upper is None:
-        return filled.lower, filled.upper, math.inf
-    return filled.lower, filled.upper, given.upper.nan_to_num(absent_upper, math.inf, -math.inf)
+    open_ = given.upper.isnan() | absent_upper.isinf()
+    return filled.lower, filled.upper, torch.where(open_, absent_upper, given.upper)

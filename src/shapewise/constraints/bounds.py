@@ -47,9 +47,10 @@ class Bounds:
     validate: InitVar[bool] = True
 
     def __post_init__(self, validate: bool) -> None:
-        shape = _common_shape(self.lower, self.upper)
-        object.__setattr__(self, "lower", self.lower.expand(shape))
-        object.__setattr__(self, "upper", self.upper.expand(shape))
+        if self.lower.shape != self.upper.shape:
+            shape = _common_shape(self.lower, self.upper)
+            object.__setattr__(self, "lower", self.lower.expand(shape))
+            object.__setattr__(self, "upper", self.upper.expand(shape))
         if validate and not torch.compiler.is_compiling():
             _require_ordered(self.lower, self.upper)
 
@@ -97,6 +98,16 @@ class Bounds:
             torch.tensor([math.inf if upper is None else float(upper)]),
         )
 
+    @classmethod
+    def unknown(cls, reference: Tensor) -> Bounds:
+        """Leave both sides to the margin around known values.
+
+        >>> Bounds.unknown(torch.tensor([100.0])).filled(10.0).upper
+        tensor([110.])
+        """
+        neither = torch.full_like(reference, math.nan)
+        return cls(neither, neither, reference, validate=False)
+
     @property
     def active(self) -> Tensor:
         """Which sides constrain anything: bool, ``(lower, upper)`` as a new last axis."""
@@ -104,6 +115,8 @@ class Bounds:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Bounds:
         """Move to another device and, if given, another floating-point type."""
+        if self.lower.device == torch.device(device) and dtype in (None, self.lower.dtype):
+            return self
         reference = None if self.reference is None else self.reference.to(device, dtype)
         return Bounds(self.lower.to(device, dtype), self.upper.to(device, dtype), reference, validate=False)
 
@@ -116,6 +129,8 @@ class Bounds:
         >>> Bounds.constant(0.0, 1.0).expand((2, 3)).lower.shape
         torch.Size([2, 3])
         """
+        if self.lower.shape == tuple(shape):
+            return self
         try:
             reference = None if self.reference is None else self.reference.expand(*shape)
             return Bounds(self.lower.expand(*shape), self.upper.expand(*shape), reference, validate=False)

@@ -11,8 +11,8 @@ TINY = 1e-4
 """Added to an amount before its logarithm; its inverse, the largest slope, is still a float16."""
 
 
-def in_logarithms(constraint: Constraint, present: Tensor) -> Constraint:
-    """Compare the logarithms of non-negative amounts, for the objects that are there.
+def in_logarithms(constraint: Constraint, which: Tensor) -> Constraint:
+    """Compare the logarithms of non-negative amounts.
 
     A difference divided by the annotated value pushes equally hard from anywhere, but a softmax that has all
     but ruled a class out passes nothing on: a network that once predicts nothing goes on predicting nothing.
@@ -20,8 +20,9 @@ def in_logarithms(constraint: Constraint, present: Tensor) -> Constraint:
     that a prediction forty times too large does not outweigh all others. The same values are allowed.
 
     Args:
-        constraint: amounts and bounds ``(B, K, C)``; a lower bound at or below 0 never binds.
-        present: ``(B, K)``, which of the objects are there; the others stay as they are.
+        constraint: amounts and bounds; a lower bound at or below 0 never binds.
+        which: bool, broadcasting against the amounts: those of objects that are there. The others stay as
+            they are.
 
     Source: ours; see docs/results.md for what it does on PROMISE12.
 
@@ -30,11 +31,10 @@ def in_logarithms(constraint: Constraint, present: Tensor) -> Constraint:
     >>> in_logarithms(Constraint(100 * one, 90 * one, 110 * one, 100 * one), there).upper
     tensor([[[4.7005]]])
     """
-    there = present.unsqueeze(-1)
 
     def logarithm(amount: Tensor) -> Tensor:
-        return torch.where(there, (amount.clamp_min(0) + TINY).log(), amount)
+        return torch.where(which, (amount.clamp_min(0) + TINY).log(), amount)
 
     value, lower, upper, scale = constraint
-    lower = torch.where(there & (lower <= 0), -torch.inf, logarithm(lower))
-    return Constraint(logarithm(value), lower, logarithm(upper), scale.masked_fill(there, 1.0))
+    lower = torch.where(which & (lower <= 0), -torch.inf, logarithm(lower))
+    return Constraint(logarithm(value), lower, logarithm(upper), scale.masked_fill(which, 1.0))

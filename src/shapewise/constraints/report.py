@@ -47,9 +47,9 @@ def reduce(residuals: Tensor, costs: Tensor, *, reduction: Reduction, average: b
     >>> reduce(z, z.relu(), reduction="none", average=True)
     tensor([0.1500, 0.0000])
     """
-    total = costs.flatten(1).sum(1)
+    total = costs.sum((1, 2))
     if average:
-        total = total / (residuals != -math.inf).flatten(1).sum(1).clamp_min(1)
+        total = total / (residuals != -math.inf).sum((1, 2)).clamp_min(1)
     if reduction == "none":
         return total
     return total.mean() if reduction == "mean" else total.sum()

@@ -36,7 +36,9 @@ def residuals(values: Tensor, bounds: Bounds, scale: Tensor | None = None) -> Te
     """
     values = values.to(torch.promote_types(values.dtype, torch.float32))
     bounds = bounds.expand(values.shape)
-    signed = torch.stack((bounds.lower - values, values - bounds.upper), dim=-1)
+    sides = torch.stack((bounds.lower, bounds.upper), -1)
+    divisor = torch.arange(1, -2, -2, dtype=sides.dtype, device=sides.device)
     if scale is not None:
-        signed = signed / scale.nan_to_num(nan=1.0).expand_as(values).unsqueeze(-1)
-    return signed.masked_fill(~bounds.active, -math.inf)
+        divisor = divisor * scale.nan_to_num(nan=1.0).expand_as(values).unsqueeze(-1)
+    signed = (sides - values.unsqueeze(-1)) / divisor
+    return signed.masked_fill(~sides.isfinite(), -math.inf)

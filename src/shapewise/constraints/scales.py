@@ -95,7 +95,7 @@ def _prefer(first: Tensor, second: Tensor) -> Tensor:
 
 def _ball_spread(volume: Tensor, ndim: int) -> Tensor:
     if ndim == 2:
-        return (volume / math.pi).sqrt() / 2
+        return (volume / (4 * math.pi)).sqrt()
     return (volume * (3 / (4 * math.pi))) ** (1 / 3) / math.sqrt(5)
 
 

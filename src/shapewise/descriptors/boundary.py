@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -135,7 +136,7 @@ class _Length(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, probs: Tensor, neighbours: Neighbours) -> Tensor:
         """Return the lengths ``(B, K)`` and keep the slope."""
-        total, slope = length_and_slope(probs, neighbours)
+        total, slope = length_and_slope(probs, neighbours, with_slope=ctx.needs_input_grad[0])
         ctx.save_for_backward(slope)
         return total
 
@@ -146,20 +147,23 @@ class _Length(torch.autograd.Function):
         return grads[0].reshape(*slope.shape[:2], *[1] * (slope.ndim - 2)) * slope, None
 
 
-def length_and_slope(probs: Tensor, neighbours: Neighbours) -> tuple[Tensor, Tensor]:
-    """The lengths ``(B, K)`` and their gradient, of the shape of the probabilities, without autograd.
+def length_and_slope(
+    probs: Tensor, neighbours: Neighbours, *, with_slope: bool = True
+) -> tuple[Tensor, Tensor | None]:
+    """The lengths ``(B, K)`` and, if wanted, their gradient in the probabilities, without autograd.
 
-    The slope g_i = Σ_j w_ij sign(s_i − s_j) is the gradient, and the length is homogeneous of degree one: by
+    The gradient is the slope g_i = Σ_j w_ij sign(s_i − s_j), and the length is homogeneous of degree one: by
     Euler's theorem it is Σ s_i g_i. One sweep over the pixels gives both.
 
     >>> length_and_slope(torch.eye(2)[None, None], (((0, 1), 1.0), ((1, 0), 1.0)))
     (tensor([[4.]]), tensor([[[[ 2., -2.],
               [-2.,  2.]]]]))
     """
-    slope = torch.empty_like(probs, memory_format=torch.contiguous_format)
+    slope = torch.empty_like(probs, memory_format=torch.contiguous_format) if with_slope else None
     total = probs.new_empty(probs.shape[:2])
     for block in _blocks(probs):
-        total[block] = _sweep(probs[block].contiguous(), slope[block], neighbours)
+        maps = probs[block].contiguous()
+        total[block] = _cut(maps, neighbours) if slope is None else _sweep(maps, slope[block], neighbours)
     return total, slope
 
 
@@ -174,25 +178,42 @@ def _blocks(probs: Tensor) -> list[tuple[slice, slice]]:
 
 
 def _sweep(maps: Tensor, slope: Tensor, neighbours: Neighbours) -> Tensor:
-    """Fill in the slope of contiguous maps ``(B, K, *S)`` and return their lengths ``(B, K)``.
+    """Fill in the slope of contiguous maps ``(B, K, *S)`` and return their lengths ``(B, K)``."""
+    flat_slope = slope.view(-1).zero_()
+    sign = torch.empty_like(maps)
+    for shift, weight, here in _differences(maps, sign, neighbours):
+        here.sign_()
+        flat_slope[:-shift].add_(here, alpha=weight)
+        flat_slope[shift:].sub_(here, alpha=weight)
+    return torch.mul(maps, slope, out=sign).flatten(2).sum(-1)
+
+
+def _cut(maps: Tensor, neighbours: Neighbours) -> Tensor:
+    """The lengths ``(B, K)`` of contiguous maps alone."""
+    total, apart = maps.new_zeros(maps.shape[:2]), torch.empty_like(maps)
+    for _, weight, here in _differences(maps, apart, neighbours):
+        here.abs_()
+        total.add_(apart.flatten(2).sum(-1), alpha=weight)
+    return total
+
+
+def _differences(maps: Tensor, out: Tensor, neighbours: Neighbours) -> Iterator[tuple[int, float, Tensor]]:
+    """Write s_i − s_j for one direction after the other; yields shift, weight and the flat differences.
 
     Flat arrays are fast. In them a neighbour lies a fixed shift ahead, except for pairs that wrap around the
-    image's border: their sign is put to 0.
+    image's border: their difference is put to 0.
     """
-    sign = torch.empty_like(maps)
-    flat, flat_slope, flat_sign = maps.view(-1), slope.view(-1).zero_(), sign.view(-1)
+    flat, flat_out = maps.view(-1), out.view(-1)
     for offset, weight in neighbours:
         steps = [axis - len(offset) for axis in range(len(offset)) if offset[axis]]
         if any(maps.shape[axis] == 1 for axis in steps):
             continue
         shift = sum(offset[axis] * maps.stride(axis) for axis in steps)
-        here = flat_sign[:-shift]
-        torch.sub(flat[:-shift], flat[shift:], out=here).sign_()
+        here = flat_out[:-shift]
+        torch.sub(flat[:-shift], flat[shift:], out=here)
         for axis in steps:
-            sign.select(axis, -1 if offset[axis] > 0 else 0).zero_()
-        flat_slope[:-shift].add_(here, alpha=weight)
-        flat_slope[shift:].sub_(here, alpha=weight)
-    return torch.mul(maps, slope, out=sign).flatten(2).sum(-1)
+            out.select(axis, -1 if offset[axis] > 0 else 0).zero_()
+        yield shift, weight, here
 
 
 @lru_cache(maxsize=8)

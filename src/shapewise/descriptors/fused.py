@@ -75,7 +75,8 @@ class _Fused(torch.autograd.Function):
         values = [mass * grid.pixel, torch.addcmul(grid.centre, grid.half, means), grid.half * root]
         slope = None
         if neighbours:
-            lengths, slope = length_and_slope(objects, neighbours)
+            wanted = ctx.needs_input_grad[0]
+            lengths, slope = length_and_slope(objects, neighbours, with_slope=wanted)
             values.append(lengths.unsqueeze(-1))
         ctx.save_for_backward(probs, slope, away, squares, variances, root, grid.half / safe)
         ctx.first, ctx.spacing, ctx.pixel = first, spacing, grid.pixel

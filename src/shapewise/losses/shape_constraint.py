@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,9 @@ from shapewise.constraints import (
     Rule,
     active,
     constrain,
+    constrain_together,
     contributions,
+    join,
     object_spread,
     only_absent,
     present_classes,
@@ -35,12 +37,10 @@ from shapewise.descriptors.axes import pixel_size
 from shapewise.descriptors.masks import one_hot
 from shapewise.descriptors.safe import divide
 from shapewise.errors import ArgumentError
+from shapewise.losses.inputs import Target, annotation, probabilities
 from shapewise.typing import Logits, Probs, Spacing, Values
 
 __all__ = ["ShapeConstraintLoss", "Target"]
-
-Target: TypeAlias = Tensor | Mapping[str, Tensor | Bounds]
-"""A label mask, a one-hot mask, or values or bounds for every descriptor."""
 
 ABSENT_SHARE = 0.02
 """The share of the image that a false positive is measured against.
@@ -176,22 +176,16 @@ class ShapeConstraintLoss(nn.Module):
     def _evaluate(self, input: Tensor, target: Target) -> tuple[Tensor, Tensor, dict[str, int]]:
         """Residuals and costs ``(B, N, 2)`` of all constraints, and how many of the N each name has."""
         with torch.autocast(input.device.type, enabled=False):
-            probs = _probabilities(input, softmax=self.softmax, sigmoid=self.sigmoid)
+            probs = probabilities(input, softmax=self.softmax, sigmoid=self.sigmoid)
             if probs.shape[1] <= self._first:
                 expected = "of two classes or more, unless `include_background` is True"
                 raise ArgumentError("input", expected=expected, found=tuple(input.shape))
-            found = self._constraints(probs, target)
-            # One tensor for all constraints: a penalty of each would cost as much time as their descriptors.
-            value, lower, upper, scale = (
-                torch.cat([part.flatten(1) for part in parts], 1)
-                for parts in zip(*found.values(), strict=True)
-            )
-            z = residuals(value, Bounds(lower, upper, validate=False), scale)
-            sizes = {key: constraint.value[0].numel() for key, constraint in found.items()}
+            found, sizes = self._constraints(probs, target)
+            z = residuals(found.value, Bounds(found.lower, found.upper, validate=False), found.scale)
             return z, self.penalty(z, "+".join(sizes)), sizes
 
-    def _constraints(self, probs: Tensor, target: Target) -> dict[str, Constraint]:
-        """Describe the prediction once, and find what its values are to be compared with."""
+    def _constraints(self, probs: Tensor, target: Target) -> tuple[Constraint, dict[str, int]]:
+        """Describe the prediction once, and find what its values are to be compared with, ``(B, N)``."""
         objects = probs[:, self._first :]
         names = [d.name for d in (*self.descriptors, *self._unconstrained_volume)]
         values = describe_together(probs, names, spacing=self.spacing, first=self._first)
@@ -200,11 +194,6 @@ class ShapeConstraintLoss(nn.Module):
         spread = self._object_spread(known, objects)
         present = present_classes(known) if known else objects.new_ones(objects.shape[:2], dtype=torch.bool)
         found = {}
-        for d in self.descriptors:
-            rule = self._rule(d, objects)
-            found[d.name] = constrain(values[d.name], given[d.name], rule, spread=spread, present=present)
-            if self.logarithmic and d.scale == "value" and d.unit_power(objects.ndim - 2) > 0:
-                found[d.name] = in_logarithms(found[d.name], present)
         for d in self._unconstrained_volume:
             rule, none = self._rule(d, objects), torch.full_like(values[d.name], math.nan)
             bound = constrain(values[d.name], given.get(d.name, none), rule, spread=spread, present=present)
@@ -212,7 +201,34 @@ class ShapeConstraintLoss(nn.Module):
         for relation in self.relations:
             value = self._relation_value(relation, values, probs)
             found[relation.key] = relate(value, relation, self._absent(relation, present))
-        return found
+        parts, sizes = list(found.values()), {d.name: values[d.name][0].numel() for d in self.descriptors}
+        if self.descriptors:
+            parts.insert(0, self._described(values, given, objects, spread=spread, present=present))
+        sizes |= {key: each.value[0].numel() for key, each in found.items()}
+        # One tensor for all constraints: a penalty of each would cost as much time as their descriptors.
+        return (join(parts) if len(parts) > 1 else parts[0]), sizes
+
+    def _described(
+        self,
+        values: Mapping[str, Tensor],
+        given: Mapping[str, Tensor | Bounds],
+        objects: Tensor,
+        *,
+        spread: Tensor,
+        present: Tensor,
+    ) -> Constraint:
+        """Bound the descriptors, ``(B, N)``; compare amounts by their logarithms if so wanted."""
+        rules = {d.name: self._rule(d, objects) for d in self.descriptors}
+        found = constrain_together(values, given, rules, spread=spread, present=present)
+        if not self.logarithmic:
+            return found
+        ndim, there = objects.ndim - 2, present.unsqueeze(-1)
+        amounts = [d.scale == "value" and d.unit_power(ndim) > 0 for d in self.descriptors]
+        which = [
+            (there & amount).expand_as(values[d.name]).flatten(1)
+            for d, amount in zip(self.descriptors, amounts, strict=True)
+        ]
+        return in_logarithms(found, torch.cat(which, 1))
 
     def _annotated(self, target: Target, probs: Tensor) -> dict[str, Values | Bounds]:
         """Turn any target into values or bounds ``(B, K', C)``; sizes come along to set the scale."""
@@ -220,7 +236,7 @@ class ShapeConstraintLoss(nn.Module):
         objects = probs[:, self._first :]
         if isinstance(target, Mapping):
             names += [name for name in SIZES if name in target and name not in names]
-            return {name: _annotation(name, target, objects) for name in names}
+            return {name: annotation(name, target, objects) for name in names}
         names += [name for name in ("volume", "spread") if name not in names]
         with torch.no_grad():
             mask = one_hot(target, probs, first=self._first)
@@ -245,7 +261,7 @@ class ShapeConstraintLoss(nn.Module):
             absolute=self.absolute_margins.get(descriptor.name),
             raw=self.raw,
             absent_upper=allowed if descriptor.name == "volume" else None,
-            absent_scale=max(allowed, ABSENT_SHARE * objects[0, 0].numel() * pixel),
+            absent_scale=max(allowed, ABSENT_SHARE * math.prod(objects.shape[2:]) * pixel),
         )
 
     def _absent(self, relation: Relation, present: Tensor) -> Tensor:
@@ -318,30 +334,3 @@ def _check(loss: ShapeConstraintLoss) -> None:
     keys = names + [relation.key for relation in loss.relations]
     if len(set(keys)) < len(keys):
         raise ArgumentError("descriptors", expected="all different, as `relations`", found=", ".join(keys))
-
-
-def _probabilities(input: Tensor, *, softmax: bool, sigmoid: bool) -> Probs:
-    """Make probabilities of at least float32; MONAI's tensor subclass becomes a plain tensor."""
-    if input.ndim not in (4, 5) or not input.is_floating_point():
-        found = f"{tuple(input.shape)} of {input.dtype}"
-        raise ArgumentError(
-            "input", expected="a floating tensor (B, K, H, W) or (B, K, D, H, W)", found=found
-        )
-    plain = input if type(input) is Tensor else input.as_subclass(Tensor)
-    plain = plain.to(torch.promote_types(plain.dtype, torch.float32))
-    if softmax:
-        return plain.softmax(1)
-    return plain.sigmoid() if sigmoid else plain
-
-
-def _annotation(name: str, target: Mapping[str, Tensor | Bounds], objects: Tensor) -> Values | Bounds:
-    """Look up one descriptor in a mapping, on the prediction's device, broadcast to ``(B, K', C)``."""
-    if name not in target:
-        found = f"only {', '.join(target) or 'nothing'}"
-        raise ArgumentError("target", expected=f"a mapping with {name!r} in it", found=found)
-    given = target[name]
-    shape = (*objects.shape[:2], get(name).components(objects.ndim - 2))
-    found_shape = tuple((given.lower if isinstance(given, Bounds) else given).shape)
-    if found_shape not in (shape, (1, *shape[1:]), (1,)):
-        raise ArgumentError(f"target[{name!r}]", expected=f"of shape {shape}", found=found_shape)
-    return given.to(objects.device, objects.dtype).expand(shape)
