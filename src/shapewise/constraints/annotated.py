@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from shapewise.constraints.bounds import Bounds
 from shapewise.constraints.relation import Relation
-from shapewise.constraints.scales import ScaleKind, relative_scale
+from shapewise.constraints.scales import ScaleKind, own_size
 
 
 class Constraint(NamedTuple):
@@ -32,7 +32,8 @@ def join(constraints: Sequence[Constraint]) -> Constraint:
     >>> join([Constraint(one, one, one, one), Constraint(one, one, one, one)]).value
     tensor([[1., 1., 1., 1.]])
     """
-    return Constraint(*(_flat(parts) for parts in zip(*constraints, strict=True)))
+    each = zip(*constraints, strict=True)
+    return Constraint(*(torch.cat([part.flatten(1) for part in parts], 1) for parts in each))
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,7 @@ def constrain(
     >>> constrain(centroid, centroid, Rule("spread", 0.5, raw=True), spread=spread, present=there).upper
     tensor([[[110.,  55.]]])
     """
-    together = constrain_together({"": value}, {"": given}, {"": rule}, spread=spread, present=present)
-    return Constraint(*(part.view_as(value) for part in together))
+    return constrain_together({"": value}, {"": given}, {"": rule}, spread=spread, present=present)
 
 
 def constrain_together(
@@ -102,27 +102,30 @@ def constrain_together(
         present: ``(B, K)``, which of the objects are there.
 
     Returns:
-        Tensors ``(B, N)`` of all numbers, descriptor after descriptor, in each class after class.
+        Tensors ``(B, K, N)`` of all components, descriptor after descriptor.
 
     >>> area, rules = {"volume": torch.tensor([[[100.0], [50.0]]])}, {"volume": Rule("value", 0.5)}
     >>> there = torch.tensor([[True, True]])
     >>> constrain_together(area, area, rules, spread=torch.ones(2), present=there).upper
-    tensor([[110.,  55.]])
+    tensor([[[110.],
+             [ 55.]]])
     """
-    value, shapes = _flat([values[name] for name in rules]), [values[name].shape for name in rules]
     known, sides = _join([given[name] for name in rules])
-    rows = _rows(tuple(rules.values()), tuple(shape[1:] for shape in shapes), known)
-    size = _sizes(known, rules.values(), shapes, spread)
+    counts = tuple(values[name].shape[-1] for name in rules)
+    rows = _rows(tuple(rules.values()), counts, known)
+    each = zip(rules.values(), known.split(counts, -1), strict=True)
+    size = torch.cat([own_size(rule.kind, part, spread) for rule, part in each], -1).maximum(rows.floor)
     raw = any(rule.raw for rule in rules.values())
     reach = torch.where(rows.by_value, known.abs(), size) if raw else size
-    half_width = torch.addcmul(rows.absolute, rows.margin, reach)
-    lower, upper, absent_upper = _sides(sides, half_width, rows.absent_upper)
-    absent = ~present[:, rows.class_]
+    lower, upper, absent_upper = _sides(
+        sides, torch.addcmul(rows.absolute, rows.margin, reach), rows.absent_upper
+    )
+    absent = ~present.unsqueeze(-1)
     lower = lower.masked_fill(absent, -math.inf)
     # What is not known at all, not even as absent, stays free.
     upper = torch.where(absent & ~known.isnan(), absent_upper, upper)
     scale = torch.ones_like(size) if raw else torch.where(absent, rows.absent_scale, size)
-    return Constraint(value, lower, upper, scale)
+    return Constraint(torch.cat([values[name] for name in rules], -1), lower, upper, scale)
 
 
 def only_absent(constraint: Constraint, present: Tensor) -> Constraint:
@@ -166,66 +169,52 @@ def relate(value: Tensor, relation: Relation, absent: Tensor) -> Constraint:
 
 
 class _Rows(NamedTuple):
-    """What rules say of every number, ``(N,)``."""
+    """What rules say of every component, ``(N,)``."""
 
+    floor: Tensor
     margin: Tensor
     absolute: Tensor
     absent_upper: Tensor
     absent_scale: Tensor
     by_value: Tensor
-    class_: Tensor
 
 
 def _build_rows(
-    rules: Sequence[Rule], sizes: Sequence[torch.Size], dtype: torch.dtype, device: torch.device
+    rules: Sequence[Rule], counts: Sequence[int], dtype: torch.dtype, device: torch.device
 ) -> _Rows:
     def row(number: Callable[[Rule], float]) -> Tensor:
-        each = [torch.full((size.numel(),), number(rule)) for rule, size in zip(rules, sizes, strict=True)]
-        return torch.cat(each).to(device, dtype)
+        each = torch.tensor([number(rule) for rule in rules], dtype=dtype)
+        return each.repeat_interleave(torch.tensor(counts)).to(device)
 
-    classes = [torch.arange(size[0]).repeat_interleave(size[1]) for size in sizes]
     return _Rows(
+        floor=row(lambda rule: rule.floor),
         margin=row(lambda rule: rule.margin if rule.absolute is None else 0.0),
         absolute=row(lambda rule: rule.absolute or 0.0),
         absent_upper=row(lambda rule: math.inf if rule.absent_upper is None else rule.absent_upper),
         absent_scale=row(lambda rule: rule.absent_scale),
         by_value=row(lambda rule: rule.kind in ("value", "spread")).bool(),
-        class_=torch.cat(classes).to(device),
     )
 
 
 _kept_rows = lru_cache(maxsize=32)(torch.inference_mode(False)(_build_rows))
 
 
-def _rows(rules: tuple[Rule, ...], sizes: tuple[torch.Size, ...], like: Tensor) -> _Rows:
+def _rows(rules: tuple[Rule, ...], counts: tuple[int, ...], like: Tensor) -> _Rows:
     """Built once, but for the compiler, which makes constants of them."""
     build = _build_rows if torch.compiler.is_compiling() else _kept_rows
-    return build(rules, sizes, like.dtype, like.device)
-
-
-def _flat(parts: Sequence[Tensor]) -> Tensor:
-    return torch.cat([part.flatten(1) for part in parts], 1)
-
-
-def _sizes(known: Tensor, rules: Iterable[Rule], shapes: Sequence[torch.Size], spread: Tensor) -> Tensor:
-    """What residuals are divided by, and margins are shares of, ``(B, N)``."""
-    parts = known.split([shape[1:].numel() for shape in shapes], 1)
-    each = zip(rules, parts, shapes, strict=True)
-    return _flat(
-        [relative_scale(rule.kind, part.view(shape), spread, rule.floor) for rule, part, shape in each]
-    )
+    return build(rules, counts, like.dtype, like.device)
 
 
 def _join(given: Sequence[Tensor | Bounds]) -> tuple[Tensor, Tensor | Bounds]:
-    """What is known ``(B, N)``, and the same or, if there are any, bounds ``(B, N)``."""
+    """What is known ``(B, K, N)``, and the same or, if there are any, bounds of that shape."""
     values = [x for x in given if isinstance(x, Tensor)]
     if len(values) == len(given):
-        known = _flat(values)
+        known = torch.cat(values, -1)
         return known, known
     each = [x if isinstance(x, Bounds) else Bounds.unknown(x) for x in given]
     references = [torch.full_like(x.lower, math.nan) if x.reference is None else x.reference for x in each]
-    lower, upper = _flat([x.lower for x in each]), _flat([x.upper for x in each])
-    sides = Bounds(lower, upper, _flat(references), validate=False)
+    lower, upper = torch.cat([x.lower for x in each], -1), torch.cat([x.upper for x in each], -1)
+    sides = Bounds(lower, upper, torch.cat(references, -1), validate=False)
     return sides.center(), sides
 
 

@@ -77,16 +77,25 @@ def relative_scale(kind: ScaleKind, value: Tensor, spread: Tensor, floor: float)
     >>> relative_scale("spread", value, spread, floor=0.5)
     tensor([[[10.,  8.]]])
     """
+    return own_size(kind, value, spread).clamp_min(floor)
+
+
+def own_size(kind: ScaleKind, value: Tensor, spread: Tensor) -> Tensor:
+    """The same without a floor.
+
+    >>> own_size("value", torch.tensor([[[-4.0]]]), torch.ones(1))
+    tensor([[[4.]]])
+    """
     if kind == "one":
         return torch.ones_like(value)
     if kind == "value":
-        return value.abs().clamp_min(floor)
+        return value.abs()
     if kind == "spread_power":
         spread = spread[..., _of_components(value.shape[-1], spread.shape[-1])].prod(-1)
     if spread.shape[-1] != value.shape[-1]:
         expected = f"of {spread.shape[-1]} components, as its scale is {kind!r}"
         raise ArgumentError("value", expected=expected, found=tuple(value.shape))
-    return spread.clamp_min(floor).expand_as(value)
+    return spread.expand_as(value)
 
 
 def _prefer(first: Tensor, second: Tensor) -> Tensor:

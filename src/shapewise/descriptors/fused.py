@@ -21,7 +21,7 @@ from shapewise.descriptors.boundary import length, length_and_slope
 from shapewise.descriptors.geometry import centroid, spread, volume
 from shapewise.descriptors.marginals import sums_along
 from shapewise.descriptors.neighbours import Neighbours, weighted_neighbours
-from shapewise.descriptors.safe import NO_MASS, square_root
+from shapewise.descriptors.safe import NO_MASS, NO_SQUARE
 from shapewise.typing import Probs, Spacing, Values
 
 
@@ -71,7 +71,7 @@ class _Fused(torch.autograd.Function):
         away = grid.scaled - means.unsqueeze(-1)
         squares = away.square()
         variances = (along * squares).sum(-1) / safe
-        root = square_root(variances)
+        root = F.threshold(variances, NO_SQUARE, 0.0).sqrt()
         values = [mass * grid.pixel, torch.addcmul(grid.centre, grid.half, means), grid.half * root]
         slope = None
         if neighbours:

@@ -36,8 +36,11 @@ def at_least_float32(function: Function) -> Function:
     @wraps(function)
     def precise(probs: Tensor, *args: Any, **options: Any) -> Any:
         _check(probs)
+        probs = probs.to(torch.promote_types(probs.dtype, torch.float32))
+        if not torch.is_autocast_enabled(probs.device.type):
+            return function(probs, *args, **options)
         with torch.autocast(probs.device.type, enabled=False):
-            return function(probs.to(torch.promote_types(probs.dtype, torch.float32)), *args, **options)
+            return function(probs, *args, **options)
 
     return cast(Function, precise)
 

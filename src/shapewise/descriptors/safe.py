@@ -8,6 +8,9 @@ from torch import Tensor
 NO_MASS = 1e-6
 """A class of less than this many pixels counts as absent."""
 
+NO_SQUARE = 1e-12
+"""A square that is not above this counts as 0."""
+
 
 def divide(numerator: Tensor, denominator: Tensor, *, floor: float = NO_MASS, unit: float = 1.0) -> Tensor:
     """Divide; a denominator no larger than ``floor`` units in magnitude counts as one, so that 0 / 0 is 0.
@@ -20,7 +23,7 @@ def divide(numerator: Tensor, denominator: Tensor, *, floor: float = NO_MASS, un
     return numerator / torch.where(denominator.abs() > floor * unit, denominator, unit)
 
 
-def square_root(square: Tensor, *, floor: float = 1e-12) -> Tensor:
+def square_root(square: Tensor, *, floor: float = NO_SQUARE) -> Tensor:
     """Square root; 0, with gradient 0, where the argument is not above the floor.
 
     >>> square_root(torch.tensor([4.0, 0.0, -1e-9]))

@@ -41,4 +41,5 @@ def annotation(name: str, target: Mapping[str, Tensor | Bounds], objects: Tensor
     found_shape = tuple((given.lower if isinstance(given, Bounds) else given).shape)
     if found_shape not in (shape, (1, *shape[1:]), (1,)):
         raise ArgumentError(f"target[{name!r}]", expected=f"of shape {shape}", found=found_shape)
-    return given.to(objects.device, objects.dtype).expand(shape)
+    given = given.to(objects.device, objects.dtype)
+    return given if found_shape == shape else given.expand(shape)

@@ -220,15 +220,13 @@ class ShapeConstraintLoss(nn.Module):
         """Bound the descriptors, ``(B, N)``; compare amounts by their logarithms if so wanted."""
         rules = {d.name: self._rule(d, objects) for d in self.descriptors}
         found = constrain_together(values, given, rules, spread=spread, present=present)
-        if not self.logarithmic:
-            return found
-        ndim, there = objects.ndim - 2, present.unsqueeze(-1)
-        amounts = [d.scale == "value" and d.unit_power(ndim) > 0 for d in self.descriptors]
-        which = [
-            (there & amount).expand_as(values[d.name]).flatten(1)
-            for d, amount in zip(self.descriptors, amounts, strict=True)
-        ]
-        return in_logarithms(found, torch.cat(which, 1))
+        if self.logarithmic:
+            ndim, there = objects.ndim - 2, present.unsqueeze(-1)
+            amounts = [d.scale == "value" and d.unit_power(ndim) > 0 for d in self.descriptors]
+            each = zip(self.descriptors, amounts, strict=True)
+            which = [(there & amount).expand_as(values[d.name]) for d, amount in each]
+            found = in_logarithms(found, torch.cat(which, -1))
+        return Constraint(*(part.transpose(1, 2).flatten(1) for part in found))
 
     def _annotated(self, target: Target, probs: Tensor) -> dict[str, Values | Bounds]:
         """Turn any target into values or bounds ``(B, K', C)``; sizes come along to set the scale."""
