@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -16,7 +15,7 @@ from shapewise.descriptors.registry import register
 from shapewise.errors import ArgumentError
 from shapewise.typing import Float, Probs, Spacing, Tensor, Values
 
-CACHE_PIXELS = 2**17
+CACHE_PIXELS = 3 * 2**15
 """Pixels that a thread sweeps at a time: three such float32 arrays stay in a core's second-level cache."""
 
 
@@ -161,9 +160,15 @@ def length_and_slope(
     """
     slope = torch.empty_like(probs, memory_format=torch.contiguous_format) if with_slope else None
     total = probs.new_empty(probs.shape[:2])
+    scratch: dict[torch.Size, _Scratch] = {}
     for block in _blocks(probs):
-        maps = probs[block].contiguous()
-        total[block] = _cut(maps, neighbours) if slope is None else _sweep(maps, slope[block], neighbours)
+        maps = probs[block]
+        if maps.shape not in scratch:
+            scratch[maps.shape] = _Scratch.of(maps, neighbours)
+        if slope is None:
+            total[block] = _cut(maps, scratch[maps.shape])
+        else:
+            total[block] = _sweep(maps, slope[block], scratch[maps.shape])
     return total, slope
 
 
@@ -172,48 +177,78 @@ def _blocks(probs: Tensor) -> list[tuple[slice, slice]]:
     batch, classes, *space = probs.shape
     fit = max(1, CACHE_PIXELS * torch.get_num_threads() // max(1, math.prod(space)))
     images, maps = (batch, classes) if probs.device.type != "cpu" else (fit // max(1, classes), fit)
-    images, maps = max(1, images), max(1, maps)
+    images, maps = max(1, images), max(1, min(maps, classes))
     starts = product(range(0, batch, images), range(0, classes, maps))
     return [(slice(image, image + images), slice(first, first + maps)) for image, first in starts]
 
 
-def _sweep(maps: Tensor, slope: Tensor, neighbours: Neighbours) -> Tensor:
-    """Fill in the slope of contiguous maps ``(B, K, *S)`` and return their lengths ``(B, K)``."""
-    flat_slope = slope.view(-1).zero_()
-    sign = torch.empty_like(maps)
-    for shift, weight, here in _differences(maps, sign, neighbours):
-        here.sign_()
-        flat_slope[:-shift].add_(here, alpha=weight)
-        flat_slope[shift:].sub_(here, alpha=weight)
-    return torch.mul(maps, slope, out=sign).flatten(2).sum(-1)
-
-
-def _cut(maps: Tensor, neighbours: Neighbours) -> Tensor:
-    """The lengths ``(B, K)`` of contiguous maps alone."""
-    total, apart = maps.new_zeros(maps.shape[:2]), torch.empty_like(maps)
-    for _, weight, here in _differences(maps, apart, neighbours):
-        here.abs_()
-        total.add_(apart.flatten(2).sum(-1), alpha=weight)
-    return total
-
-
-def _differences(maps: Tensor, out: Tensor, neighbours: Neighbours) -> Iterator[tuple[int, float, Tensor]]:
-    """Write s_i − s_j for one direction after the other; yields shift, weight and the flat differences.
+class _Direction(NamedTuple):
+    """One direction's pairs, as views of flat arrays: writing into a view writes into its array.
 
     Flat arrays are fast. In them a neighbour lies a fixed shift ahead, except for pairs that wrap around the
-    image's border: their difference is put to 0.
+    image's border.
     """
-    flat, flat_out = maps.view(-1), out.view(-1)
-    for offset, weight in neighbours:
-        steps = [axis - len(offset) for axis in range(len(offset)) if offset[axis]]
-        if any(maps.shape[axis] == 1 for axis in steps):
-            continue
-        shift = sum(offset[axis] * maps.stride(axis) for axis in steps)
-        here = flat_out[:-shift]
-        torch.sub(flat[:-shift], flat[shift:], out=here)
-        for axis in steps:
-            out.select(axis, -1 if offset[axis] > 0 else 0).zero_()
-        yield shift, weight, here
+
+    weight: float
+    here: Tensor
+    ahead: Tensor
+    sign: Tensor
+    near: Tensor
+    far: Tensor
+    wrapped: list[Tensor]
+
+    def differences(self) -> Tensor:
+        """Write s_i − s_j of all pairs into the sign's place, 0 for those that wrap around."""
+        torch.sub(self.here, self.ahead, out=self.sign)
+        for pairs in self.wrapped:
+            pairs.zero_()
+        return self.sign
+
+
+class _Scratch(NamedTuple):
+    """Arrays that stay in the cache from block to block, ``(B, K, *S)``, with their views cut once."""
+
+    maps: Tensor
+    slope: Tensor
+    sign: Tensor
+    directions: list[_Direction]
+
+    @classmethod
+    def of(cls, like: Tensor, neighbours: Neighbours) -> _Scratch:
+        maps, slope, sign = (like.new_empty(like.shape) for _ in range(3))
+        flat, flat_slope, flat_sign = maps.view(-1), slope.view(-1), sign.view(-1)
+        directions = []
+        for offset, weight in neighbours:
+            steps = [axis - len(offset) for axis in range(len(offset)) if offset[axis]]
+            if any(maps.shape[axis] == 1 for axis in steps):
+                continue
+            shift = sum(offset[axis] * maps.stride(axis) for axis in steps)
+            ends = (flat[:-shift], flat[shift:], flat_sign[:-shift], flat_slope[:-shift], flat_slope[shift:])
+            wrapped = [sign.select(axis, -1 if offset[axis] > 0 else 0) for axis in steps]
+            directions.append(_Direction(weight, *ends, wrapped))
+        return cls(maps, slope, sign, directions)
+
+
+def _sweep(maps: Tensor, slope: Tensor, scratch: _Scratch) -> Tensor:
+    """Fill in the slope of some maps ``(B, K, *S)`` and return their lengths ``(B, K)``."""
+    scratch.maps.copy_(maps)
+    scratch.slope.zero_()
+    for direction in scratch.directions:
+        sign = direction.differences().sign_()
+        direction.near.add_(sign, alpha=direction.weight)
+        direction.far.sub_(sign, alpha=direction.weight)
+    slope.copy_(scratch.slope)
+    return torch.mul(scratch.maps, scratch.slope, out=scratch.sign).flatten(2).sum(-1)
+
+
+def _cut(maps: Tensor, scratch: _Scratch) -> Tensor:
+    """The lengths ``(B, K)`` of some maps alone."""
+    scratch.maps.copy_(maps)
+    total = maps.new_zeros(maps.shape[:2])
+    for direction in scratch.directions:
+        direction.differences().abs_()
+        total.add_(scratch.sign.flatten(2).sum(-1), alpha=direction.weight)
+    return total
 
 
 @lru_cache(maxsize=8)

@@ -40,11 +40,11 @@ def one_hot(target: Tensor, probs: Probs, *, first: int = 0) -> Probs:
         raise ArgumentError("target", expected=expected, found=tuple(plain.shape))
     if classes == 1:
         first, classes = 1, 2
-    _check_range(plain, classes - 1, "labels")
+    each = plain.reshape(batch, 1, *space).to(probs.dtype)
+    _check_range(each, classes - 1, "labels")
     index = torch.arange(first, classes, dtype=probs.dtype, device=plain.device)
     # Comparing to floats is several times as fast as to bools, and those would have to become floats.
     found = probs.new_empty(batch, classes - first, *space)
-    each = plain.reshape(batch, 1, *space).to(probs.dtype)
     return torch.eq(each, index.reshape(-1, *[1] * len(space)), out=found)
 
 
