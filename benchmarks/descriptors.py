@@ -5,9 +5,10 @@
     python benchmarks/descriptors.py --device cuda --json times.json
 
 Every round times cross-entropy and a contender one after the other, in alternating order, so that a busy
-machine slows both alike. The table shows the median over the rounds of the contender's time and of the ratio
-of each pair, and between which ratios the middle half of the pairs lies. Contenders start from logits, so
-each includes the softmax and its gradient.
+machine slows both alike; each timed call follows an untimed one of its own kind, so that neither pays for the
+memory that the other has left behind. The table shows the median over the rounds of the contender's time and
+of the ratio of each pair, and between which ratios the middle half of the pairs lies. Contenders start from
+logits, so each includes the softmax and its gradient.
 """
 
 from __future__ import annotations
@@ -69,12 +70,18 @@ def synchronise(logits: Tensor) -> None:
 
 
 def seconds(contender: Contender, logits: Tensor) -> float:
-    logits.grad = None
-    synchronise(logits)
+    """Of the second of two calls."""
+    step(contender, logits)
     start = time.perf_counter()
+    step(contender, logits)
+    return time.perf_counter() - start
+
+
+def step(contender: Contender, logits: Tensor) -> None:
+    """Forward and backward."""
+    logits.grad = None
     contender(logits).backward()
     synchronise(logits)
-    return time.perf_counter() - start
 
 
 def paired(running: dict[str, Contender], logits: Tensor, labels: Tensor, budget: float) -> dict[str, Any]:
@@ -117,11 +124,11 @@ def on_device(contender: Contender, logits: Tensor) -> dict[str, float]:
     logits.grad = None
     before = torch.cuda.memory_allocated(logits.device)
     torch.cuda.reset_peak_memory_stats(logits.device)
-    seconds(contender, logits)
+    step(contender, logits)
     extra = torch.cuda.max_memory_allocated(logits.device) - before
     activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
     with torch.profiler.profile(activities=activities) as profile:
-        seconds(contender, logits)
+        step(contender, logits)
     launches = sum(event.count for event in profile.key_averages() if "LaunchKernel" in event.key)
     return {"launches": launches, "extra_mib": extra / 2**20}
 
