@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,9 +127,6 @@ def test_a_moved_run_still_evaluates(workshop: Path, tmp_path: Path, phantom: Pa
 def test_a_table_that_cannot_be_written_is_one_line_and_nothing_half_written(
     phantom: Path, tmp_path: Path
 ) -> None:
-    import subprocess
-    import sys
-
     command = Path(sys.executable).with_name("shapewise")
     script = f"ulimit -f 8; exec '{command}' describe '{phantom}' --out '{tmp_path}/table.csv'"
     done = subprocess.run(["bash", "-c", script], capture_output=True, encoding="utf-8", timeout=120)
@@ -138,9 +139,6 @@ def test_a_table_that_cannot_be_written_is_one_line_and_nothing_half_written(
 def test_an_image_that_the_disk_has_no_room_for_is_not_kept(
     command: str, workshop: Path, phantom: Path, tmp_path: Path
 ) -> None:
-    import subprocess
-    import sys
-
     shapewise = Path(sys.executable).with_name("shapewise")
     image = next(phantom.rglob("*frame01.nii.gz"))
     arguments = {
@@ -253,6 +251,50 @@ def test_bad_input_gets_one_line_and_status_2(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_usage_error_has_status_2_too(shell) -> None:
-    assert shell("train").returncode == 2
-    assert shell("trian").returncode == 2
+USAGE_ERRORS = {
+    "train": "experiment: expected experiment file, found none",
+    "trian": "found no such command 'trian'. Did you mean 'train'?",
+    "train e.yaml --dta x": "--dta: expected arguments as in `shapewise train --help`",
+    "phantom x --patients 0": "--patients: expected greater than or equal to 1, found '0'",
+    "phantom x --seed": "--seed: expected arguments",
+    "phantom x y": "shapewise phantom: expected arguments as in `shapewise phantom --help`",
+    "describe data": "--out: expected table to write",
+}
+
+
+@pytest.mark.parametrize("arguments", USAGE_ERRORS)
+def test_a_usage_error_is_one_line_too(
+    arguments: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["shapewise", *arguments.split()])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 2
+    screen, errors = capfd.readouterr()
+    assert screen == ""
+    assert errors.startswith("error: ")
+    assert len(errors.splitlines()) == 1
+    assert USAGE_ERRORS[arguments] in errors
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_is_one_line_and_nothing_half_written(
+    number: int, status: int, tmp_path: Path
+) -> None:
+    command = [Path(sys.executable).with_name("shapewise"), "phantom", tmp_path / "data", "--patients", "999"]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        # A shell lets its background jobs ignore Ctrl-C, and their children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("*_gt.nii.gz")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(number)
+    screen, errors = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert (screen, errors) == ("", "interrupted; nothing is left half-written\n")
+    assert not list(tmp_path.iterdir())

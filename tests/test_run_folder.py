@@ -7,7 +7,7 @@ import pytest
 
 from shapewise.config import Experiment, parse_experiment
 from shapewise.errors import RunError
-from shapewise.run_folder import RunFolder, discarded_on_error, flatten, write_text
+from shapewise.run_folder import RunFolder, discarded_on_error, flatten, taken, write_text
 
 EXPERIMENT = parse_experiment({"name": "one"}, where="test")
 
@@ -107,3 +107,17 @@ def test_an_entry_of_another_type_is_named(tmp_path: Path, key: str) -> None:
     run.update_record(**{key: {"a": []}})
     with pytest.raises(RunError, match=f"a valid `{key}"):
         run.read_record()
+
+
+def test_taking_a_folder_leaves_no_trace_where_nothing_was_begun(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with taken(tmp_path), taken(tmp_path / "new"):
+        assert (tmp_path / "new").is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_the_lock_is_no_file_of_somebody_else(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    with taken(run.path):
+        start(run, EXPERIMENT)
+    assert run.read_experiment() == EXPERIMENT

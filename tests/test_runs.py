@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -21,7 +22,7 @@ from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
 from shapewise.data.table import write_table
 from shapewise.errors import ConfigError, DataError, DivergedError, RunError, TableError
-from shapewise.run_folder import RunFolder
+from shapewise.run_folder import RunFolder, taken
 from shapewise.runs import evaluate, train
 from shapewise.training.log import read_log
 
@@ -83,7 +84,7 @@ def test_training_opens_no_training_mask(
     for case in split["train"]:
         assert case.mask is not None
         case.mask.write_bytes(b"no mask at all")
-    assert train(experiment, broken, tmp_path / "run")
+    train(experiment, broken, tmp_path / "run")
     assert "val_dice" in pd.read_csv(tmp_path / "run" / "log.csv")
 
 
@@ -108,7 +109,7 @@ def test_every_supervision_trains(
     kind: str, phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
 ) -> None:
     experiment = load_experiment(experiment_file(supervision=kind))
-    assert train(experiment, phantom, tmp_path / "run")
+    train(experiment, phantom, tmp_path / "run")
     log = pd.read_csv(tmp_path / "run" / "log.csv")
     assert log["train_loss"].notna().all()
     assert list(log["epoch"]) == [0, 1]
@@ -149,27 +150,86 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     pd.testing.assert_frame_equal(*logs)
 
 
+@pytest.fixture
+def start(phantom: Path, experiment_file: ExperimentFile) -> Callable[..., subprocess.Popen[str]]:
+    """Starts a long `shapewise train` in the background."""
+
+    def train_in_background(run: Path) -> subprocess.Popen[str]:
+        command = [Path(sys.executable).with_name("shapewise"), "train", experiment_file()]
+        return subprocess.Popen(
+            [*command, "training.epochs=500", "--data", phantom, "--out", run],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            # A shell lets its background jobs ignore Ctrl-C, and their children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+    return train_in_background
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert path.exists()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_says_how_to_go_on(
+    number: int, status: int, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    run = tmp_path / "run"
+    process = start(run)
+    wait_for(run / "checkpoints" / "last.ckpt")
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == status, errors
+    assert errors == f"interrupted; the same command resumes {run}\n"
+    assert RunFolder(run).read_record().train_seconds > 0
+
+
+def test_a_run_interrupted_before_it_trains_leaves_nothing(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    run = tmp_path / "run"
+    process = start(run)
+    wait_for(run / "run.json")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert errors == f"interrupted; the same command starts {run}\n"
+    assert not run.exists()
+    assert not list((tmp_path / ".shapewise-cache").glob("*.part"))
+
+
+def test_two_trainings_never_share_a_folder(
+    tmp_path: Path, phantom: Path, shell: Callable[..., Any], start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    run = tmp_path / "run"
+    first = start(run)
+    wait_for(run / "run.json")
+    second = shell("train", tmp_path / "tiny.yaml", "training.epochs=500", "--data", phantom, "--out", run)
+    assert second.returncode == 2
+    assert second.stderr.startswith(f"error: {run}: expected a run folder with no other training")
+    assert len(second.stderr.splitlines()) == 1
+    assert first.poll() is None, "the first one trains on"
+    first.kill()
+    first.communicate()
+    with taken(run):
+        assert (run / "run.json").exists()
+
+
+def test_a_training_outlives_whoever_reads_its_screen(
     phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
 ) -> None:
     shapewise, run = Path(sys.executable).with_name("shapewise"), tmp_path / "run"
-    command = [shapewise, "train", experiment_file(), "training.epochs=500", "--data", phantom, "--out", run]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        # A shell lets its background jobs ignore Ctrl-C, and their children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    deadline = time.monotonic() + 120
-    while not (run / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    screen, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "the same command resumes" in screen
-    assert RunFolder(run).read_record().train_seconds > 0
+    script = f"'{shapewise}' train '{experiment_file()}' training.epochs=4 --data '{phantom}' --out '{run}'"
+    command = ["bash", "-c", f"{script} | head -1; exit ${{PIPESTATUS[0]}}"]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("epoch 1/4")
+    assert len(pd.read_csv(run / "log.csv")) == 4
 
 
 def test_a_broken_checkpoint_is_named_before_training(

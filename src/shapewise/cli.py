@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import warnings
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
+from pydantic import ValidationError
 from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
@@ -28,8 +31,6 @@ from shapewise.runs import evaluate as evaluate_run
 from shapewise.runs import predict as predict_images
 from shapewise.runs import train as train_run
 
-INTERRUPTED = 130
-
 app = typer.Typer(
     help="Train segmentation networks from a few numbers per object instead of a mask for every pixel.",
     no_args_is_help=True,
@@ -40,7 +41,8 @@ app = typer.Typer(
 screen = Console(markup=False, soft_wrap=True)  # paths may hold brackets, and must not break
 say = rank_zero_only(partial(screen.print, soft_wrap=True))  # once, however many devices train
 
-Folder = Annotated[Path, typer.Argument(show_default=False)]
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""Click's, wherever this Typer keeps it."""
 
 
 @app.command()
@@ -96,9 +98,11 @@ def train(
     """
     settings = load_experiment(experiment, overrides)
     run = out or Path("runs") / experiment.stem
-    if not train_run(settings, data_root(settings, data), run, folder=experiment.parent):
-        say(f"interrupted; the same command resumes {run}")
-        raise typer.Exit(INTERRUPTED)
+    try:
+        train_run(settings, data_root(settings, data), run, folder=experiment.parent)
+    except KeyboardInterrupt as interruption:
+        interruption.add_note(f"the same command {'resumes' if run.exists() else 'starts'} {run}")
+        raise
     say(f"trained: {run}    next: shapewise evaluate {run}")
 
 
@@ -168,18 +172,52 @@ def compare(
     screen.print(f"report: {report}")
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: everything is left as after Ctrl-C."""
+
+
 def main() -> None:
     """Run a command; the package's own errors become one line and exit status 2."""
     quiet_libraries()
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminate)
     try:
-        app()
+        # Not `app()`: Typer would take five lines for a mistyped option, and none for Ctrl-C.
+        command = typer.main.get_command(app)
+        with command.make_context("shapewise", sys.argv[1:]) as context:
+            command.invoke(context)
+    except typer.Exit as left:
+        sys.exit(left.exit_code)
+    except UsageError as error:
+        fail(usage_line(error))
     except ShapewiseError as error:
         fail(str(error))
     except OSError as error:
         fail(f"{error.filename or 'a file'}: expected to be read or written, found {error.strerror or error}")
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as interruption:
+        state = getattr(interruption, "__notes__", ["nothing is left half-written"])
+        rank_zero_only(print)(f"interrupted; {state[0]}", file=sys.stderr)
+        sys.exit(128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT))
+
+
+def terminate(number: int, frame: FrameType | None) -> None:
+    """Leave as after Ctrl-C, so that everything unfinished is taken away."""
+    raise Terminated
+
+
+def usage_line(error: Any) -> str:
+    """Say in one line which argument is missing or mistyped, what was expected and what was found."""
+    path = error.ctx.command_path if error.ctx else "shapewise"
+    param = getattr(error, "param", None)
+    if param is None:
+        message = error.format_message().rstrip(".") or "none"
+        where, found = getattr(error, "option_name", path), message[0].lower() + message[1:]
+        return f"{where}: expected arguments as in `{path} --help`, found {found}"
+    expected, found = (param.help or "a value").rstrip("."), "none"
+    if isinstance(error.__cause__, ValidationError):
+        refused = error.__cause__.errors()[0]
+        expected, found = refused["msg"].removeprefix("Input should be "), repr(refused["input"])
+    return f"{param.opts[0]}: expected {expected[0].lower() + expected[1:]}, found {found}"
 
 
 def fail(message: str) -> None:

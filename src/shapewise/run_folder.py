@@ -5,16 +5,18 @@ A person can read it, move it, and go on from it. `run.json` carries the format'
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -22,6 +24,7 @@ from shapewise.config import Experiment, dump_experiment, load_experiment
 from shapewise.errors import RunError
 
 FORMAT = 1
+RECORD, LOCK = "run.json", ".lock"
 
 
 class Record(BaseModel):
@@ -52,7 +55,7 @@ class RunFolder:
     @property
     def record_file(self) -> Path:
         """Versions, seed, classes, times and data folder."""
-        return self.path / "run.json"
+        return self.path / RECORD
 
     @property
     def split_file(self) -> Path:
@@ -123,7 +126,7 @@ class RunFolder:
         """
         if self.record_file.exists():
             self._check_same(experiment)
-        elif self.path.exists() and any(self.path.iterdir()):
+        elif holds_files(self.path):
             raise RunError(
                 self.path, expected="an empty or new folder, or a run to resume", found="other files"
             )
@@ -176,9 +179,51 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
+def taken(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of a run folder until this block, or this process, ends.
+
+    The operating system holds the lock: whatever a process dies of, it leaves none behind.
+
+    Raises:
+        RunError: another training is at work in the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / LOCK
+    with file.open("a") as opened:
+        if not lock(opened):
+            expected = "a run folder with no other training at work in it"
+            raise RunError(folder, expected=expected, found="one (wait for its end, or stop it)")
+        try:
+            yield
+        finally:
+            if not holds_files(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+            elif not (folder / RECORD).exists():
+                file.unlink()  # somebody else's folder
+
+
+def lock(file: IO[str]) -> bool:
+    """Lock a file until this process ends; False if another has it. Not every file system can do that."""
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            # Not `flock`: workers that load slices inherit that, and outlive a killed training by seconds.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno not in (errno.EAGAIN, errno.EACCES)
+    return True
+
+
+def holds_files(folder: Path) -> bool:
+    """Say whether there is anything in a folder but the lock."""
+    return folder.exists() and any(path.name != LOCK for path in folder.iterdir())
+
+
+@contextmanager
 def discarded_on_error(folder: Path) -> Iterator[None]:
     """Remove what came into being in a folder in this block, if the block fails; leave older files alone."""
-    existed = folder.exists() and any(folder.iterdir())
+    existed = holds_files(folder)
     try:
         yield
     except BaseException:

@@ -6,6 +6,7 @@ import pickle
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -33,14 +34,14 @@ from shapewise.evaluation.evaluate import evaluate_cases
 from shapewise.evaluation.files import mask_name
 from shapewise.evaluation.prediction import predict_file
 from shapewise.evaluation.values import Margins
-from shapewise.run_folder import RunFolder, discarded_on_error
+from shapewise.run_folder import RunFolder, discarded_on_error, taken
 from shapewise.run_split import check_split, read_split, write_split
 from shapewise.training.log import read_log
 from shapewise.training.trainer import build_trainer, fit, is_first_process
 
 
-def train(experiment: Experiment, root: Path, out: Path, *, folder: Path = Path()) -> bool:
-    """Train a run, or go on with one that was interrupted.
+def train(experiment: Experiment, root: Path, out: Path, *, folder: Path = Path()) -> None:
+    """Train a run to its end, or go on with one that was interrupted.
 
     Args:
         experiment: what to do.
@@ -48,30 +49,37 @@ def train(experiment: Experiment, root: Path, out: Path, *, folder: Path = Path(
         out: run folder; one that holds the same experiment is resumed after its last whole epoch.
         folder: what relative plugin paths are relative to.
 
-    Returns:
-        Whether the training reached its end; False if somebody interrupted it.
-
     Raises:
         ShapewiseError: the data, the experiment or the run folder cannot be used; a new run folder is
-            removed again.
+            removed again. `RunError` if another training is at work in the run folder.
+        KeyboardInterrupt: somebody interrupted it; what the last whole epoch came to is kept.
     """
     load_plugins(experiment, folder)
     study = build_study(experiment, root)
     run = RunFolder(out)
-    with discarded_on_error(out):
-        split = build_split(experiment, study)
-        if is_first_process():
-            start(run, experiment, study, root, folder)
-        table = build_table(experiment, study, split, run.table_file)
-        parts = build_fit(experiment, study, split, table, cache=out.parent / ".shapewise-cache")
-        trainer = build_run_trainer(experiment, run, parts)
-        resume_from = readable_checkpoint(run)
-    started = time.time()
-    finished = fit(trainer, parts.module, parts.train, parts.validation, resume_from)
-    if trainer.is_global_zero:
-        seconds = run.read_record().train_seconds + time.time() - started
-        run.update_record(train_seconds=round(seconds, 1), epochs=trainer.current_epoch)
-    return finished
+    # The other processes of this training work in the folder that the first one has taken.
+    with taken(out) if is_first_process() else nullcontext():
+        with discarded_on_error(out):
+            trainer, parts, resume_from = prepare(run, experiment, study, root, folder)
+        started = time.time()
+        try:
+            fit(trainer, parts.module, parts.train, parts.validation, resume_from)
+        finally:
+            if trainer.is_global_zero:
+                seconds = run.read_record().train_seconds + time.time() - started
+                run.update_record(train_seconds=round(seconds, 1), epochs=trainer.current_epoch)
+
+
+def prepare(
+    run: RunFolder, experiment: Experiment, study: Study, root: Path, folder: Path
+) -> tuple[pl.Trainer, Fit, Path | None]:
+    """Start the run folder and build everything that a training needs."""
+    split = build_split(experiment, study)
+    if is_first_process():
+        start(run, experiment, study, root, folder)
+    table = build_table(experiment, study, split, run.table_file)
+    parts = build_fit(experiment, study, split, table, cache=run.path.parent / ".shapewise-cache")
+    return build_run_trainer(experiment, run, parts), parts, readable_checkpoint(run)
 
 
 def start(run: RunFolder, experiment: Experiment, study: Study, root: Path, folder: Path) -> None:

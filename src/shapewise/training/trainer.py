@@ -73,11 +73,11 @@ def fit(
     train: DataLoader[Any],
     validation: DataLoader[Any],
     resume_from: Path | None,
-) -> bool:
-    """Train to the end, from a checkpoint if there is one; False if somebody interrupted it."""
+) -> None:
+    """Train to the end, from a checkpoint if there is one; an interruption is a `KeyboardInterrupt`."""
     try:
         trainer.fit(module, train, validation, ckpt_path=resume_from, weights_only=True)
-    except SystemExit:  # how Lightning answers Ctrl-C
-        if not trainer.interrupted:
-            raise
-    return not trainer.interrupted
+    except SystemExit as left:
+        if isinstance(left.__context__, KeyboardInterrupt):  # what Lightning made this exit of
+            raise left.__context__ from None
+        raise
