@@ -119,9 +119,11 @@ def test_a_finished_run_is_not_trained_again(workshop: Path, phantom: Path, shel
 def test_a_moved_run_still_evaluates(workshop: Path, tmp_path: Path, phantom: Path, shell) -> None:
     moved = tmp_path / "elsewhere"
     shutil.copytree(workshop / "run", moved)
+    before = (moved / "metrics.csv").read_bytes()
     done = shell("evaluate", moved, "--data", phantom, "--split", "validation")
     assert done.returncode == 0, done.stderr
-    assert len(pd.read_csv(moved / "metrics.csv")) == 12
+    assert len(pd.read_csv(moved / "metrics_validation.csv")) == 12
+    assert (moved / "metrics.csv").read_bytes() == before, "the test split's stay"
 
 
 def test_a_table_that_cannot_be_written_is_one_line_and_nothing_half_written(

@@ -232,6 +232,7 @@ def test_a_training_outlives_whoever_reads_its_screen(
     assert len(pd.read_csv(run / "log.csv")) == 4
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
 def test_a_broken_checkpoint_is_named_before_training(
     phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
 ) -> None:
@@ -240,8 +241,15 @@ def test_a_broken_checkpoint_is_named_before_training(
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     for content in (last.read_bytes()[:1000], b"", b"not a checkpoint"):
         last.write_bytes(content)
-        with pytest.raises(RunError, match=r"last\.ckpt: expected a whole checkpoint"):
+        expected = (
+            rf"last\.ckpt: expected a whole checkpoint, found a damaged file of {len(content)} bytes; copy"
+        )
+        with pytest.raises(RunError, match=expected):
             train(experiment, phantom, tmp_path / "run")
+    # What the message says helps.
+    shutil.copyfile(last.with_name("best.ckpt"), last)
+    train(load_experiment(experiment_file(), ["training.epochs=2"]), phantom, tmp_path / "run")
+    assert list(pd.read_csv(tmp_path / "run" / "log.csv")["epoch"]) == [0, 1]
 
 
 def test_a_diverged_training_stops(phantom: Path, tmp_path: Path, experiment_file: ExperimentFile) -> None:

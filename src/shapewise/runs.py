@@ -123,15 +123,16 @@ def readable_checkpoint(run: RunFolder) -> Path | None:
 
 
 def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.DataFrame:
-    """Measure a run's best epoch on one split; writes `metrics.csv` and what goes with it into the folder.
+    """Measure a run's best epoch on one split; writes its metrics and what goes with them into the folder.
 
     Args:
         out: run folder.
         root: data folder; by default the one that the run was trained from.
-        split: train, validation or test.
+        split: train, validation or test; `metrics.csv` is the test split's, `metrics_train.csv` the
+            training split's.
 
     Returns:
-        The rows of `metrics.csv`.
+        The rows of that table.
     """
     run = RunFolder(out)
     experiment, record = run.read_experiment(), run.read_record()
@@ -144,6 +145,7 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
         study,
         build_preprocessing(experiment),
         run.path,
+        split=split,
         root=root,
         table=read_table(run.table_file, study.classes) if run.table_file.exists() else None,
         descriptors=supervision.descriptors,
@@ -202,20 +204,31 @@ def load_network(run: RunFolder, experiment: Experiment, classes: Sequence[str])
         network.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise RunError(path, expected="weights of the experiment's network", found=reason) from None
+        found = f"another's ({reason}); put back the experiment.yaml that it was trained with, or train again"
+        raise RunError(path, expected="weights of the experiment's network", found=found) from None
     return network.eval()
+
+
+REMEDIES = {
+    "last.ckpt": "copy best.ckpt over it to go on from the best epoch, or remove it to begin again",
+    "best.ckpt": "copy last.ckpt over it to use the last epoch",
+}
 
 
 def read_checkpoint(path: Path) -> dict[str, torch.Tensor]:
     """Read a checkpoint's weights, tensors only; raises `RunError` if there is none or it is broken."""
+    expected = "a whole checkpoint"
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise RunError(path, expected="a finished epoch", found="no checkpoint") from None
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise RunError(path, expected="a whole checkpoint", found=reason) from None
+        found = "no checkpoint; train the run first"
+        raise RunError(path, expected="a finished epoch", found=found) from None
+    except OSError as error:
+        raise RunError(path, expected=expected, found=error.strerror or error) from None
+    except (RuntimeError, EOFError, pickle.UnpicklingError):  # in words that help nobody
+        found = f"a damaged file of {path.stat().st_size} bytes; {REMEDIES[path.name]}"
+        raise RunError(path, expected=expected, found=found) from None
     state = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
     if not isinstance(state, dict):
-        raise RunError(path, expected="a whole checkpoint", found="no weights in it")
+        raise RunError(path, expected=expected, found=f"no weights in it; {REMEDIES[path.name]}")
     return state

@@ -197,7 +197,16 @@ def test_a_damaged_case_leaves_earlier_results_alone(study: Study, tmp_path: Pat
     assert not [path for path in run.iterdir() if path.name.startswith(".")]
 
 
-def test_another_split_replaces_the_predictions(study: Study, tmp_path: Path) -> None:
+def test_another_split_has_results_of_its_own(study: Study, tmp_path: Path) -> None:
+    for split in ("test", "train"):
+        evaluate_cases(Threshold(), study, PREPROCESSING, tmp_path / "run", split=split)
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        *("metrics.csv", "values.csv", "biomarkers.csv", "predictions"),
+        *("metrics_train.csv", "values_train.csv", "biomarkers_train.csv", "predictions_train"),
+    }
+
+
+def test_another_evaluation_replaces_the_predictions(study: Study, tmp_path: Path) -> None:
     for case in (study.cases[0], study.cases[-1]):
         evaluate_cases(
             Threshold(), Study([case], study.classes, study.layout), PREPROCESSING, tmp_path / "run"

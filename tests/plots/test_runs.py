@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -55,8 +56,8 @@ def test_reference_is_the_pixel_run_wherever_it_stands(finished_runs: list[Path]
 
 
 def test_numeric_case_names_keep_their_zeros(two_runs: list[Path]) -> None:
-    path = two_runs[0] / "metrics.csv"
-    edit(path, case=lambda frame: frame["case"].str.removeprefix("patient"))
+    for name in ("metrics", "cases"):
+        edit(two_runs[0] / f"{name}.csv", case=lambda frame: frame["case"].str.removeprefix("patient"))
     assert load_runs(two_runs[:1])[0].metrics["case"].iloc[0] == "001"
 
 
@@ -102,6 +103,76 @@ def test_run_that_was_not_evaluated_says_what_to_do(two_runs: list[Path]) -> Non
         load_runs(two_runs)
 
 
+def cut_row(text: str) -> str:
+    return text[:-9]
+
+
+def cut_a_class(text: str) -> str:
+    return "".join(text.splitlines(keepends=True)[:-1])
+
+
+def cut_a_scan(text: str) -> str:
+    return "".join(text.splitlines(keepends=True)[:-3])
+
+
+def repeat_a_row(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join([*lines, lines[-1]])
+
+
+def empty_a_row(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join([*lines[:3], "\n", *lines[4:]])
+
+
+def change(column: str, value: str) -> Callable[[str], str]:
+    def changed(text: str) -> str:
+        lines = text.splitlines()
+        cells = lines[3].split(",")
+        cells[lines[0].split(",").index(column)] = value
+        lines[3] = ",".join(cells)
+        return "\n".join(lines) + "\n"
+
+    return changed
+
+
+MANGLED = {
+    "a row cut off": (cut_row, r"metrics\.csv row 25: expected a whole row"),
+    "a class gone": (cut_a_class, r"metrics\.csv row 23: expected a row for each of 3 classes"),
+    "a scan gone": (cut_a_scan, r"metrics\.csv: expected rows of patient004 frame 9 .*shapewise evaluate"),
+    "a row twice": (repeat_a_row, r"metrics\.csv row 26: expected one row for every case, frame, class"),
+    "an empty row": (empty_a_row, r"metrics\.csv row 4: expected a case, found none"),
+    "no Dice": (change("dice", ""), r"metrics\.csv row 4: expected a Dice from 0 to 1"),
+    "a lost decimal point": (change("dice", "93"), r"metrics\.csv row 4: expected a Dice from 0 to 1"),
+    "text for a Dice": (change("dice", "0.9x"), r"metrics\.csv row 4: expected a number in the column dice"),
+    "text for a distance": (change("hd95_mm", "?"), r"metrics\.csv row 4: expected a number in .* hd95_mm"),
+}
+
+
+@pytest.mark.parametrize("kind", MANGLED)
+def test_mangled_metrics_are_refused_by_their_row(kind: str, two_runs: list[Path]) -> None:
+    mangle, message = MANGLED[kind]
+    path = two_runs[0] / "metrics.csv"
+    path.write_text(mangle(path.read_text()))
+    with pytest.raises(RunError, match=message):
+        load_runs(two_runs[:1])
+
+
+def test_metrics_of_another_split_are_refused(two_runs: list[Path]) -> None:
+    path = two_runs[0] / "cases.csv"
+    edit(path, split=lambda frame: frame["split"].mask(frame["case"] == "patient002", "train"))
+    with pytest.raises(RunError, match=r"metrics\.csv row 8: expected a scan of the test split"):
+        load_runs(two_runs[:1])
+
+
+@pytest.mark.parametrize("name", ["cases", "log", "values", "biomarkers"])
+def test_other_tables_must_be_whole_too(name: str, two_runs: list[Path]) -> None:
+    path = two_runs[0] / f"{name}.csv"
+    path.write_text(path.read_text()[:-3])
+    with pytest.raises(RunError, match=rf"{name}\.csv row \d+: expected a whole row"):
+        load_runs(two_runs[:1])
+
+
 def test_metrics_without_a_row(two_runs: list[Path]) -> None:
     path = two_runs[0] / "metrics.csv"
     path.write_text(path.read_text().splitlines()[0] + "\n")
@@ -123,6 +194,7 @@ def test_empty_file_is_no_table(two_runs: list[Path]) -> None:
 
 
 def test_other_cases_are_named(two_runs: list[Path]) -> None:
+    (two_runs[1] / "cases.csv").unlink()
     path = two_runs[1] / "metrics.csv"
     frame = pd.read_csv(path)
     moved = frame["case"].replace("patient001", "patient050")
@@ -134,8 +206,8 @@ def test_other_cases_are_named(two_runs: list[Path]) -> None:
 
 
 def test_other_classes_are_named(two_runs: list[Path]) -> None:
-    edit(two_runs[1] / "metrics.csv", **{"class": "Prostate"})
-    with pytest.raises(RunError, match=r"expected the classes of .*RV, Myo, LV, found Prostate"):
+    edit(two_runs[1] / "metrics.csv", **{"class": lambda frame: frame["class"].replace("LV", "Prostate")})
+    with pytest.raises(RunError, match=r"expected the classes of .*RV, Myo, LV, found RV, Myo, Prostate"):
         load_runs(two_runs)
 
 

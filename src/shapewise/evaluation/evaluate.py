@@ -69,6 +69,7 @@ def evaluate_cases(
     preprocessing: Preprocessing,
     out_dir: str | Path,
     *,
+    split: str = "test",
     root: Path | None = None,
     table: pd.DataFrame | None = None,
     descriptors: Sequence[str] = numbers.DESCRIPTORS,
@@ -87,6 +88,8 @@ def evaluate_cases(
         study: The cases to predict, and the classes.
         preprocessing: What the network was trained with.
         out_dir: The run folder.
+        split: What the cases are; `metrics.csv` is the test split's, any other's is `metrics_SPLIT.csv`, and
+            so for the rest.
         root: The data folder, whose `reference_biomarkers.csv` is read if it has one.
         table: Descriptor table that annotates the cases; one that it lacks is described from its mask.
         descriptors: Registered names to compare.
@@ -108,7 +111,7 @@ def evaluate_cases(
     references = None if published is None else hearts.read_published(published)
     classes = study.classes
     metrics, values, volumes = [], [], []
-    with _staging(Path(out_dir)) as stage:
+    with _staging(Path(out_dir), split) as stage:
         for case in _progress(study.cases):
             scan = _predict(network, case, classes, preprocessing, device, batch_size)
             write_mask(scan.predicted, case.image, stage / PREDICTIONS / prediction_name(case))
@@ -256,21 +259,33 @@ def _report_unmeasured(cases: Sequence[Case]) -> None:
         logger.warning("no mask, so predicted but not measured: %s", ", ".join(unmeasured))
 
 
+def result_path(folder: Path, name: str, split: str) -> Path:
+    """Where a split's results lie; the test split's have the plain names.
+
+    Examples:
+        >>> [result_path(Path("run"), "metrics.csv", split).name for split in ("test", "validation")]
+        ['metrics.csv', 'metrics_validation.csv']
+    """
+    plain = Path(name)
+    return folder / (name if split == "test" else f"{plain.stem}_{split}{plain.suffix}")
+
+
 @contextmanager
-def _staging(out_dir: Path) -> Iterator[Path]:
+def _staging(out_dir: Path, split: str) -> Iterator[Path]:
     """Lend a folder, and move what was written there into the run folder once the block is done."""
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out_dir) as folder:
             yield Path(folder)
-            _move(Path(folder), out_dir)
+            _move(Path(folder), out_dir, split)
     except OSError as error:
         raise DataError(out_dir, expected="a folder that can be written", found=error) from error
 
 
-def _move(stage: Path, out_dir: Path) -> None:
+def _move(stage: Path, out_dir: Path, split: str) -> None:
     """Replace earlier results, metrics last: whoever finds new metrics finds all the rest new."""
-    if (out_dir / PREDICTIONS).exists():
-        os.replace(out_dir / PREDICTIONS, stage / "earlier")
+    predictions = result_path(out_dir, PREDICTIONS, split)
+    if predictions.exists():
+        os.replace(predictions, stage / "earlier")
     for name in (PREDICTIONS, "values.csv", "biomarkers.csv", "metrics.csv"):
-        os.replace(stage / name, out_dir / name)
+        os.replace(stage / name, result_path(out_dir, name, split))

@@ -13,16 +13,8 @@ import pandas as pd
 from shapewise.config import Experiment
 from shapewise.data.cases import Case
 from shapewise.errors import RunError
+from shapewise.plots.tables import check_metrics, read_result
 from shapewise.run_folder import RunFolder
-
-METRICS = ("case", "frame", "class", "dice")
-OPTIONAL = {
-    "cases": ("case", "frame", "image", "mask", "split"),
-    "log": ("epoch",),
-    "values": ("class", "descriptor", "satisfied"),
-    "biomarkers": ("patient", "quantity", "predicted", "reference"),
-}
-"""Tables that a run may lack, and the columns that the figures read from them."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +85,7 @@ def load_runs(folders: Sequence[Path]) -> list[Run]:
         experiments share one.
 
     Raises:
-        RunError: There is no run, a folder is no run or lacks metrics.csv or a column, or two runs were
+        RunError: There is no run, a folder is no run, or lacks metrics.csv or a part of it, or two runs were
             evaluated on different scans or classes.
     """
     if not folders:
@@ -110,14 +102,13 @@ def load_run(folder: Path) -> Run:
     """Read one run folder; see `load_runs`."""
     files = RunFolder(folder)
     record, experiment = files.read_record().model_dump(), files.read_experiment()
-    metrics = _read(folder / "metrics.csv", METRICS)
+    metrics = read_result(folder, "metrics")
     if metrics is None:
         raise RunError(
             folder, expected=f"metrics.csv (run `shapewise evaluate {folder}` first)", found="no such file"
         )
-    if metrics.empty:
-        raise RunError(folder / "metrics.csv", expected="one row a case, frame and class", found="no rows")
-    tables = {name: _read(folder / f"{name}.csv", columns) for name, columns in OPTIONAL.items()}
+    tables = {name: read_result(folder, name) for name in ("cases", "log", "values", "biomarkers")}
+    check_metrics(folder / "metrics.csv", metrics, tables["cases"])
     return Run(folder, experiment.name, experiment, record, metrics, **tables)
 
 
@@ -141,23 +132,6 @@ def distinct(names: Sequence[tuple[str, str]]) -> list[str]:
         again = f", {seen[name, folder]}" if seen[name, folder] > 1 else ""
         result.append(name if folder is None else f"{name} ({folder}{again})")
     return result
-
-
-def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame | None:
-    if not path.exists():
-        return None
-    try:
-        frame = pd.read_csv(path, dtype={"case": str, "patient": str, "class": str, "descriptor": str})
-    except (OSError, ValueError) as error:
-        raise RunError(path, expected="a CSV table", found=error) from None
-    if missing := [column for column in columns if column not in frame]:
-        raise RunError(
-            path, expected=f"the columns {', '.join(columns)}", found=f"none named {', '.join(missing)}"
-        )
-    for column in {"dice", "value", "predicted", "reference", "annotated", "epoch"} & set(frame):
-        if len(frame) and not pd.api.types.is_numeric_dtype(frame[column]):
-            raise RunError(path, expected=f"numbers in the column {column}", found="text")
-    return frame
 
 
 def _check_same(first: Run, other: Run) -> None:
