@@ -168,7 +168,7 @@ class AugmentedLagrangian(Penalty):
     At the start of an epoch every multiplier becomes the mean, over the images since the last one, of
     ``max(multiplier + rho z, 0)``: for a single image the classical update. Only calls in training mode with
     gradients on are gathered, so validation leaves no trace. Multipliers, and what has been gathered, are
-    saved with the model.
+    saved with the model. Processes that train together gather together: each must make as many such calls.
 
     Source: Rockafellar 1973, see :func:`augmented_lagrangian`; the mean over images is ours.
 
@@ -215,9 +215,6 @@ class AugmentedLagrangian(Penalty):
     @torch.no_grad()
     def _update(self, key: str) -> None:
         force, count = self.get_buffer(_FORCE + key), self.get_buffer(_COUNT + key)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(force)
-            torch.distributed.all_reduce(count)
         multiplier = self.multiplier(key)
         updated = (force / count.clamp_min(1)).clamp_max(self.cap)
         multiplier.copy_(torch.where(count > 0, updated, multiplier))
@@ -227,9 +224,13 @@ class AugmentedLagrangian(Penalty):
     @torch.no_grad()
     def _gather(self, z: Tensor, key: str) -> None:
         active = z != -math.inf
-        force = torch.relu(self.multiplier(key) + self.rho * z)
-        self.get_buffer(_FORCE + _name(key)).add_(torch.where(active, force, 0.0).sum(0))
-        self.get_buffer(_COUNT + _name(key)).add_(active.sum(0))
+        force = torch.where(active, torch.relu(self.multiplier(key) + self.rho * z), 0.0)
+        gathered = torch.stack([force.sum(0), active.sum(0)])
+        # With every batch: one process writes the checkpoint, and it must hold what all of them have seen.
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(gathered)
+        self.get_buffer(_FORCE + _name(key)).add_(gathered[0])
+        self.get_buffer(_COUNT + _name(key)).add_(gathered[1])
 
     def _prepare(self, key: str, shape: torch.Size, device: torch.device) -> None:
         for name in (prefix + _name(key) for prefix in (_MULTIPLIER, _FORCE, _COUNT)):
