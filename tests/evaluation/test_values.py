@@ -101,6 +101,26 @@ def test_an_absent_class_may_be_a_pixel_and_nothing_else_is_asked_of_it() -> Non
     assert compare(two_objects(), two_objects()).loc[(0, "LV", "volume", 0), "satisfied"]
 
 
+def test_without_a_volume_to_keep_an_absent_class_still_has_one() -> None:
+    """As in the loss, which then calls that one constraint `absent_volume`."""
+    invented = two_objects()
+    invented[0, 20, 15:17] = 2
+    rows = compare(invented, two_objects(), descriptors=("centroid", "length"))
+    absent = rows[rows["descriptor"] == "absent_volume"]
+    assert absent[["slice", "class"]].to_numpy().tolist() == [[0, "LV"]]
+    assert absent[["predicted", "annotated", "upper"]].iloc[0].tolist() == [2, 0, 1]
+    assert absent["lower"].isna().all()
+    names = ("centroid", "length")
+    annotation = annotation_from_labels(two_objects(), CLASSES, ("volume", *names))
+    report = ShapeConstraintLoss(names, penalty="hinge").report(one_hot(invented), target(annotation.numbers))
+    assert absent["satisfied"].astype(float).mean() == report.satisfied["absent_volume"].item() == 0
+    assert set(compare(invented, two_objects())["descriptor"]) == {"volume", "centroid"}
+
+
+def test_relations_alone_list_no_values() -> None:
+    assert list(compare(two_objects(), two_objects(), descriptors=()).columns) == list(COLUMNS)
+
+
 def test_a_missed_object_violates_all_that_is_known_of_it() -> None:
     missed = two_objects()
     missed[missed == 2] = 0

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shapewise.plots.boxes import draw_boxes, patient_dice
+from shapewise.plots.boxes import case_dice, draw_boxes
 from shapewise.plots.runs import load_runs
 
 
@@ -39,4 +39,4 @@ def test_a_complete_miss_stays_in_sight(two_runs: list[Path]) -> None:
     figure = draw_boxes(load_runs(two_runs)).figure
     assert figure is not None
     assert figure.axes[0].get_ylim()[0] == pytest.approx(0.0)
-    assert patient_dice(frame)["dice"].min() == 0.0
+    assert case_dice(frame)["dice"].min() == 0.0

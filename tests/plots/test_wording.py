@@ -30,7 +30,7 @@ def test_headline_says_how_much_of_the_reference_is_kept(finished_runs: list[Pat
     means = overall(finished_runs)
     ratio = means["acdc barrier"] / means["acdc pixels"]
     assert headline(runs, summarise(runs)[0].summary) == (
-        f"On 4 test patients, acdc barrier keeps <strong>{ratio:.3f}</strong> of the mean Dice of "
+        f"On 4 test cases, acdc barrier keeps <strong>{ratio:.3f}</strong> of the mean Dice of "
         f"acdc pixels ({means['acdc barrier']:.3f} against {means['acdc pixels']:.3f})."
     )
 
@@ -39,7 +39,7 @@ def test_headline_says_how_much_of_the_reference_is_kept(finished_runs: list[Pat
 def test_headline_of_one_run(finished_runs: list[Path], chosen: slice) -> None:
     runs = load_runs(finished_runs[chosen])
     mean = overall(finished_runs[chosen])[runs[0].label]
-    expected = f"On 4 test patients, {runs[0].label} reaches a mean Dice of <strong>{mean:.3f}</strong>."
+    expected = f"On 4 test cases, {runs[0].label} reaches a mean Dice of <strong>{mean:.3f}</strong>."
     assert headline(runs, summarise(runs)[0].summary) == expected
 
 
@@ -57,7 +57,7 @@ def test_headline_of_many_runs_names_the_best_and_the_worst(finished_runs: list[
     ]
     runs = [replace(pixels, metrics=pixels.metrics.assign(dice=0.8)), *others]
     assert headline(runs, summarise(runs)[0].summary) == (
-        "On 4 test patients, b keeps <strong>1.000</strong> of the mean Dice of acdc pixels "
+        "On 4 test cases, b keeps <strong>1.000</strong> of the mean Dice of acdc pixels "
         "(0.800 against 0.800), the most of 4; c keeps <strong>0.500</strong> of it (0.400), the least."
     )
 
@@ -80,7 +80,7 @@ def test_what_was_run_in_words(finished_runs: list[Path]) -> None:
     assert epochs(pixels) == "12"
     assert slices(pixels).replace("\N{NO-BREAK SPACE}", "") == "128\N{MULTIPLICATION SIGN}128"
     assert title([pixels, barrier]) == "acdc pixels against acdc barrier"
-    assert data_line([pixels]) == "4 test patients, 8 scans, RV, Myo, LV"
+    assert data_line([pixels]) == "4 test cases, 8 scans, RV, Myo, LV"
 
 
 def test_every_deviation_from_the_defaults_is_told(finished_runs: list[Path]) -> None:

@@ -136,7 +136,8 @@ def slice_values(
         key: Case and frame.
         frame: Where the prepared pixels lie, whose size absolute margins are in.
         classes: Foreground classes in label order.
-        descriptors: Registered names.
+        descriptors: Registered names. Without the volume among them, that of classes that are not there is
+            listed as `absent_volume`, as the loss calls it.
         margins: The loss's margins.
 
     Returns:
@@ -147,17 +148,30 @@ def slice_values(
     Raises:
         ArgumentError: A descriptor is not registered.
     """
-    described = describe_labels(predicted, len(classes), descriptors)
-    tables = []
-    for name in descriptors:
-        lower, upper = _bounds(name, annotation.numbers, frame, margins or Margins())
-        columns = {"predicted": described[name], "annotated": annotation.numbers[name][..., 0]}
-        columns |= {"lower": lower, "upper": upper}
-        tables.append(_tidy(columns, annotation.annotated).assign(descriptor=name))
-    rows = pd.concat(tables).sort_values(["slice", "class"], kind="stable", ignore_index=True)
+    if not descriptors:
+        return pd.DataFrame(columns=list(COLUMNS))
+    # A loss that does not constrain the volume still keeps classes away that are not there.
+    absent = ["volume"] if "volume" in annotation.numbers and "volume" not in descriptors else []
+    names = [*descriptors, *absent]
+    described = describe_labels(predicted, len(classes), names)
+    tables = {name: _listed(name, described[name], annotation, frame, margins or Margins()) for name in names}
+    for name in absent:
+        rows = tables[name]
+        tables[name] = rows[rows["annotated"] == 0].assign(descriptor=f"absent_{name}")
+    rows = pd.concat(tables.values()).sort_values(["slice", "class"], kind="stable", ignore_index=True)
     rows["class"] = np.asarray(classes, dtype=object)[rows["class"]]
     rows["satisfied"] = _satisfied(rows)
     return rows.assign(case=key[0], frame=key[1])[list(COLUMNS)]
+
+
+def _listed(
+    name: str, predicted: Numbers, annotation: Annotation, frame: Frame, margins: Margins
+) -> pd.DataFrame:
+    """A descriptor's numbers and bounds, one row each, of the annotated slices."""
+    lower, upper = _bounds(name, annotation.numbers, frame, margins)
+    annotated = annotation.numbers[name][..., 0]
+    columns = {"predicted": predicted, "annotated": annotated, "lower": lower, "upper": upper}
+    return _tidy(columns, annotation.annotated).assign(descriptor=name)
 
 
 def _with_scales(descriptors: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The paper's Figure 4, lower half: how Dice spreads over the patients."""
+"""The paper's Figure 4, lower half: how Dice spreads over the cases."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GOLDEN = 0.618034
 
 
 def draw_boxes(runs: Sequence[Run]) -> Drawing:
-    """Draw patient-wise Dice, a box a run within each class, every patient as a point over its box."""
+    """Draw case-wise Dice, a box a run within each class, every case as a point over its box."""
     classes = runs[0].classes
     width = 1.4 + (0.85 * len(runs) + 0.6) * len(classes)
     figure = blank_figure(min(PAGE_WIDTH, max(5.0, width)), 4.0)
@@ -33,26 +33,26 @@ def draw_boxes(runs: Sequence[Run]) -> Drawing:
     width = 0.8 / len(runs)
     lowest = 1.0
     for index, run in enumerate(runs):
-        patients = patient_dice(run.metrics)
+        cases = case_dice(run.metrics)
         for place, name in enumerate(classes):
-            values = patients.loc[patients["class"] == name, "dice"].to_numpy(dtype=float)
+            values = cases.loc[cases["class"] == name, "dice"].to_numpy(dtype=float)
             _box(axes, values, place + (index - (len(runs) - 1) / 2) * width, width, index)
             lowest = min(lowest, float(values.min()))
     axes.set_xticks(range(len(classes)), [plain(name) for name in classes])
     axes.set_xlim(-0.55, len(classes) - 0.45)
     axes.set_ylim(max(0.0, np.floor(10 * lowest - 0.5) / 10), 1.0)
-    axes.set_ylabel("Dice of a patient", fontsize=9.5)
+    axes.set_ylabel("Dice of a case", fontsize=9.5)
     quieten(axes)
     axes.tick_params(axis="x", labelsize=10.5, length=0)
     key_to_runs(figure, [run.label for run in runs])
     return Drawing(figure)
 
 
-def patient_dice(metrics: pd.DataFrame) -> pd.DataFrame:
-    """Average a patient's frames: columns case, class, dice.
+def case_dice(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Average a case's frames: columns case, class, dice.
 
     >>> rows = pd.DataFrame({"case": "p1", "frame": [1, 9], "class": "LV", "dice": [0.8, 1.0]})
-    >>> patient_dice(rows)["dice"].tolist()
+    >>> case_dice(rows)["dice"].tolist()
     [0.9]
     """
     return metrics.groupby(["case", "class"], sort=False, as_index=False)[["dice"]].mean()

@@ -46,9 +46,9 @@ PANELS = (
     ),
     Panel(
         "figure4_boxes.png",
-        "Dice, patient by patient",
-        "A point is a patient, the mean over their scans. A box spans the middle half of the patients, "
-        "its thick line is the median, its whiskers reach the farthest patient within one and a half box "
+        "Dice, case by case",
+        "A point is a case, the mean over its scans. A box spans the middle half of the cases, "
+        "its thick line is the median, its whiskers reach the farthest case within one and a half box "
         "heights.",
         draw_boxes,
     ),

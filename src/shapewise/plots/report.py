@@ -112,7 +112,8 @@ def _result_section(runs: Sequence[Run], result: Result) -> Markup:
 
 def _reading(runs: Sequence[Run]) -> str:
     """How to read the result tables."""
-    text = f"Mean (standard deviation) over patients. {OVERALL} pools every pair of patient and class."
+    text = "Mean (standard deviation) over cases, each the mean over its scans."
+    text += f" {OVERALL} pools every pair of case and class."
     if len(runs) > 1:
         text += " The best of a column is bold."
     if reference := reference_run(runs):

@@ -41,7 +41,7 @@ def headline(runs: Sequence[Run], dice: pd.DataFrame) -> Markup:
         good the best run is.
     """
     means = dice[dice["class"] == OVERALL].set_index("run")["mean"]
-    where = f"On {count(runs[0].metrics['case'].nunique(), evaluated(runs[0]) + ' patient')}, "
+    where = f"On {count(runs[0].metrics['case'].nunique(), 'test case')}, "
     reference = reference_run(runs)
     others = [run for run in runs if run is not reference]
     if reference is None or not others or not means[reference.label] > 0:
@@ -63,18 +63,8 @@ def title(runs: Sequence[Run]) -> str:
 def data_line(runs: Sequence[Run]) -> str:
     """Which data the runs were evaluated on."""
     first = runs[0]
-    return (
-        f"{count(first.metrics['case'].nunique(), f'{evaluated(first)} patient')}, "
-        f"{count(len(first.scans), 'scan')}, {', '.join(first.classes)}"
-    )
-
-
-def evaluated(run: Run) -> str:
-    """The split whose scans were evaluated: "test", where cases.csv does not say otherwise."""
-    if run.cases is None:
-        return "test"
-    names = run.cases.loc[run.cases["case"].isin(run.metrics["case"]), "split"].dropna().unique()
-    return " and ".join(sorted(map(str, names))) or "test"
+    cases = count(first.metrics["case"].nunique(), "test case")
+    return f"{cases}, {count(len(first.scans), 'scan')}, {', '.join(first.classes)}"
 
 
 def learns_from(run: Run) -> str:
