@@ -136,3 +136,48 @@ def test_real_slices_agree_with_regionprops(real_acdc):
             name = study.classes[region.label - 1]
             assert number(table, index, name, "volume") == [region.area]
             assert number(table, index, name, "centroid") == pytest.approx(region.centroid, rel=1e-6)
+
+
+def test_whole_volumes_by_hand(study):
+    names = ("volume", "centroid", "spread", "covariance", "third_moments", "length")
+    table = describe(study, descriptors=names, whole=True)
+    assert table["slice"].isna().all()
+    counts = table[table["class"] == "LV"].groupby("descriptor", sort=False).size()
+    assert counts.to_dict() == dict(zip(names, (1, 3, 3, 6, 10, 1), strict=True))
+    assert whole(table, "LV", "volume") == [7]  # six on slice 0, at row 2.5, column 2; one on slice 2
+    assert whole(table, "LV", "centroid") == pytest.approx([2 / 7, (6 * 2.5 + 7) / 7, (6 * 2 + 5) / 7])
+    assert whole(table, "RV", "centroid") == [1, 5, 3]
+    assert whole(table, "LV", "spread")[0] ** 2 == pytest.approx(4 / 7 - (2 / 7) ** 2)
+    assert whole(table, "LV", "covariance")[0] == pytest.approx(whole(table, "LV", "spread")[0] ** 2)
+    third = (6 * (-2 / 7) ** 3 + (12 / 7) ** 3) / 7
+    assert whole(table, "LV", "third_moments")[0] == pytest.approx(third)
+
+
+def whole(table, label, descriptor):
+    rows = table[(table["class"] == label) & (table["descriptor"] == descriptor)]
+    return rows.sort_values("component")["value"].tolist()
+
+
+def test_whole_volumes_in_mm_know_how_thick_slices_are(study):
+    table = describe(study, descriptors=("volume", "centroid"), unit="mm", whole=True)
+    assert whole(table, "LV", "volume") == [7 * 5 * 2 * 1.5]
+    assert whole(table, "RV", "centroid") == [5, 5 * 2, 3 * 1.5]
+
+
+def test_a_class_that_a_whole_volume_lacks(study):
+    table = describe(Study(study.cases, ("RV", "LV", "Myo"), "acdc"), whole=True)
+    absent = table[table["class"] == "Myo"]
+    assert whole(table, "Myo", "volume") == [0]
+    assert absent.loc[absent["descriptor"] != "volume", "value"].isna().all()
+
+
+def test_a_file_of_whole_volumes_and_slices(study, tmp_path):
+    both = pd.concat([describe(study), describe(study, whole=True)], ignore_index=True)
+    write_table(both, tmp_path / "table.csv")
+    again = read_table(tmp_path / "table.csv", CLASSES)
+    pd.testing.assert_frame_equal(again.drop(columns="value"), both.drop(columns="value"))
+
+
+def test_what_has_no_3d_form_is_refused(study):
+    with pytest.raises(ArgumentError, match="probs"):
+        describe(study, descriptors=("hu_moments",), whole=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from shapewise.data.frames import (
     Frame,
+    require_same_step,
     resample_image,
     resample_mask,
     rescale_values,
@@ -244,3 +245,21 @@ def test_what_the_frame_does_not_see_is_background() -> None:
     assert (native[1] == 1).sum() == 24
     assert (native[1, 4:8, 3:9] == 1).all()
     assert ((native[0] == 1) == (native[1] == 0)).all()
+
+
+def test_numbers_of_whole_volumes_by_hand() -> None:
+    """A frame leaves the slices' axis as it is."""
+    step, offset = np.array([1.0, 2.0, 8.0]), np.array([0.0, 1.0, -3.0])
+
+    def units(name: str) -> list[float]:
+        return unit_and_origin(name, step, offset)[0].tolist()
+
+    assert units("volume") == [16]
+    assert units("spread") == [1, 2, 8]
+    assert units("covariance") == [1, 2, 8, 4, 16, 64]
+    assert units("third_moments") == [1, 2, 8, 4, 16, 64, 8, 32, 128, 512]
+    unit, origin = unit_and_origin("centroid", step, offset)
+    assert ((np.array([3.0, 5.0, 5.0]) - origin) / unit).tolist() == [3.0, 2.0, 1.0]
+    assert units("length") == pytest.approx([16 ** (2 / 3)])
+    with pytest.raises(ArgumentError, match="here 1 and 2 and 8"):
+        require_same_step("elongation", step)

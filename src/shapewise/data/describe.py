@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
-from torch.nn import functional as F
 
 from shapewise.data.cases import Case, Study
 from shapewise.data.table import COLUMNS, UNITS
@@ -21,20 +20,26 @@ from shapewise.errors import ArgumentError, DataError
 DESCRIPTORS = ("volume", "centroid", "spread", "covariance", "length")
 
 
-def describe(study: Study, *, descriptors: Sequence[str] = DESCRIPTORS, unit: str = "px") -> pd.DataFrame:
+def describe(
+    study: Study, *, descriptors: Sequence[str] = DESCRIPTORS, unit: str = "px", whole: bool = False
+) -> pd.DataFrame:
     """Describe every class on every slice of every case that has a mask, in the image's own grid.
 
     Args:
         study: the cases; those without a mask are left out.
         descriptors: registered names.
-        unit: "px", or "mm" for physical units from each case's in-plane spacing.
+        unit: "px", or "mm" for physical units from each case's spacing.
+        whole: describe the 3-D object instead, its axes (slice, row, column): one row a number and case,
+            its ``slice`` empty. In px a step from slice to slice is 1, however thick they are.
 
     Returns:
         A descriptor table as `read_table` gives it: rows by case, slice, class, descriptor and component,
-        bounds empty, source "mask". A class that is absent from a slice has volume 0 and NaN for the rest.
+        bounds empty, source "mask". A class that is absent from what is described has volume 0
+        and NaN for the rest.
 
     Raises:
-        ArgumentError: a descriptor that is not registered, or that has no value in mm; another unit.
+        ArgumentError: a descriptor that is not registered, or that has no value in mm or in 3-D; another
+            unit.
         DataError: no case has a mask, an image or mask cannot be read or they do not fit; mm are asked for
             where the spacing is not known.
     """
@@ -50,22 +55,28 @@ def describe(study: Study, *, descriptors: Sequence[str] = DESCRIPTORS, unit: st
         disable=not sys.stderr.isatty(),
         transient=True,
     )
-    tables = [_describe_case(case, study.classes, descriptors, unit) for case in watched]
+    tables = [_describe_case(case, study.classes, descriptors, unit, whole) for case in watched]
     return pd.concat(tables, ignore_index=True)
 
 
-def _describe_case(case: Case, classes: Sequence[str], descriptors: Sequence[str], unit: str) -> pd.DataFrame:
+def _describe_case(
+    case: Case, classes: Sequence[str], descriptors: Sequence[str], unit: str, whole: bool
+) -> pd.DataFrame:
     if unit == "mm" and not case.spacing_known:
         raise DataError(case.image, expected="a known spacing, to measure in mm", found="a placeholder")
     volume = case.read_image()
     labels = case.read_mask(classes, volume)
-    spacing = volume.spacing[1:] if unit == "mm" else None
-    numbers = describe_labels(labels, len(classes), descriptors, spacing=spacing)
+    spacing = volume.spacing if unit == "mm" else None
+    if whole:
+        numbers = describe_labels(labels[None], len(classes), descriptors, spacing=spacing)
+    else:
+        in_plane = None if spacing is None else spacing[1:]
+        numbers = describe_labels(labels, len(classes), descriptors, spacing=in_plane)
     rows = pd.concat([_rows(name, values, classes) for name, values in numbers.items()])
     rows = rows.sort_values(["slice", "class"], kind="stable").assign(
         case=case.name, frame=case.frame, lower=np.nan, upper=np.nan, unit=unit, source="mask"
     )
-    return _named(rows, classes)
+    return _named(rows.assign(slice=np.nan) if whole else rows, classes)
 
 
 def describe_labels(
@@ -75,18 +86,18 @@ def describe_labels(
     *,
     spacing: tuple[float, ...] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Describe every slice of a label mask.
+    """Describe every slice of a label mask, or every volume.
 
     Summed in float64 and rounded to float32, whose nine digits a table keeps.
 
     Args:
-        labels: (slice, row, column), 0 being the background.
+        labels: (slice, row, column), or (volume, slice, row, column); 0 is the background.
         classes: number of foreground classes.
         descriptors: registered names.
-        spacing: in-plane distance between pixel centres in mm; pixels without it.
+        spacing: distance between pixel centres in mm along each axis but the first; pixels without it.
 
     Returns:
-        name -> values (slice, class, component), NaN where an absent class has no such number.
+        name -> values (slice or volume, class, component), NaN where an absent class has no such number.
 
     Raises:
         ArgumentError: a descriptor is not registered, or refuses the spacing.
@@ -98,20 +109,20 @@ def describe_labels(
             [0.]]]), 'centroid': array([[[1.5, 1.5],
             [nan, nan]]])}
     """
-    slices = [_describe_slice(pixels, classes, descriptors, spacing) for pixels in labels]
-    return {name: np.stack([values[name] for values in slices]) for name in descriptors}
+    images = [_describe_image(pixels, classes, descriptors, spacing) for pixels in labels]
+    return {name: np.stack([values[name] for values in images]) for name in descriptors}
 
 
-def _describe_slice(
+def _describe_image(
     pixels: NDArray[np.integer],
     classes: int,
     descriptors: Sequence[str],
     spacing: tuple[float, ...] | None,
 ) -> dict[str, NDArray[np.float64]]:
-    """One slice at a time, so that memory does not grow with the volume."""
-    labels = torch.from_numpy(pixels.astype(np.int64))
-    masks = F.one_hot(labels, classes + 1).movedim(-1, 0)[None, 1:].double()
-    absent = masks.sum(dim=(2, 3)) == 0
+    """One image at a time, so that memory does not grow with their number."""
+    labels = np.arange(1, classes + 1).reshape(-1, *[1] * pixels.ndim)
+    masks = torch.from_numpy(pixels == labels)[None].double()
+    absent = masks.flatten(2).sum(dim=-1) == 0
     values = {}
     for name in descriptors:
         numbers = registry.get(name).function(masks, spacing=spacing)

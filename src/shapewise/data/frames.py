@@ -212,8 +212,8 @@ def unit_and_origin(
 
     Args:
         descriptor: A registered name.
-        step: Steps of the frames, (..., 2).
-        offset: Offsets of the frames, (..., 2).
+        step: Steps of the frames, (..., 2), or of whole volumes (..., 3).
+        offset: Offsets of the frames, of the same shape.
 
     Returns:
         ``unit`` and ``origin``, (..., C): ``prepared = (native - origin) / unit``.
@@ -223,29 +223,30 @@ def unit_and_origin(
 
 
 def require_same_step(descriptor: str, step: NDArray[np.float64]) -> None:
-    """Refuse to move what has no unit into frames, (..., 2), whose two steps differ by more than 1%.
+    """Refuse to move what has no unit into frames, (..., 2 or 3), whose steps differ by more than 1%.
 
     Raises:
         ArgumentError: The descriptor's values change in a way that they do not tell.
     """
-    stretched = np.abs(step[..., 0] / step[..., 1] - 1) > STRETCH
-    if get(descriptor).unit_power(2) == 0 and stretched.any():
-        rows, columns = step[stretched].reshape(-1, 2)[0]
+    ndim = step.shape[-1]
+    stretched = step.max(axis=-1) / step.min(axis=-1) - 1 > STRETCH
+    if get(descriptor).unit_power(ndim) == 0 and stretched.any():
+        found = " and ".join(f"{each:.3g}" for each in step[stretched].reshape(-1, ndim)[0])
         expected = (
-            "one with a unit, unless slices are resized by the same step along both axes"
-            f" (here {rows:.3g} and {columns:.3g}: set a spacing, or a size of the image's own proportions)"
+            "one with a unit, unless images are resized by the same step along all axes"
+            f" (here {found}: set a spacing, or a size of the image's own proportions)"
         )
         raise ArgumentError("descriptor", expected=expected, found=descriptor)
 
 
 def _unit(descriptor: str, step: NDArray[np.float64]) -> NDArray[np.float64]:
-    entry = get(descriptor)
+    entry, ndim = get(descriptor), step.shape[-1]
     if entry.per_axis in ("position", "extent"):
         return step
     if entry.per_axis == "product":
-        return np.asarray((step[..., None, :] ** exponents(entry.unit_power(2), 2)).prod(axis=-1))
-    area = step.prod(axis=-1, keepdims=True)
-    unit: NDArray[np.float64] = np.repeat(area ** (entry.unit_power(2) / 2), entry.components(2), axis=-1)
+        return np.asarray((step[..., None, :] ** exponents(entry.unit_power(ndim), ndim)).prod(axis=-1))
+    size = step.prod(axis=-1, keepdims=True) ** (entry.unit_power(ndim) / ndim)
+    unit: NDArray[np.float64] = np.repeat(size, entry.components(ndim), axis=-1)
     return unit
 
 
