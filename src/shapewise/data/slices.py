@@ -19,7 +19,7 @@ class Slices(Dataset[dict[str, Any]]):
 
     An item is a dict: ``image`` (1, h, w) float32, ``index`` (the row in ``images``), and what is given
     of ``mask`` (h, w) int64 and ``targets`` name -> (Kfg, C, 3). Each item is copied out of the memory map,
-    so memory does not grow with the data.
+    so memory does not grow with the data. A list of numbers gives a batch of items.
 
     Args:
         images: Prepared images, (N, h, w).
@@ -61,7 +61,9 @@ class Slices(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, item: int) -> dict[str, Any]:
+    def __getitem__(self, item: int | list[int]) -> dict[str, Any]:
+        if isinstance(item, list):
+            return stack([self[each] for each in item])
         index = self.indices[item]
         found: dict[str, Any] = {
             "image": torch.from_numpy(np.array(self.images[index])[None]),

@@ -2,10 +2,11 @@
 
 from shapewise.training.log import EpochLog
 from shapewise.training.module import Optimisation, SegmentationModule
-from shapewise.training.sampling import EpochShuffle
+from shapewise.training.sampling import CaseBatches, EpochShuffle
 from shapewise.training.supervision import PixelSupervision, ShapeSupervision
 
 __all__ = [
+    "CaseBatches",
     "EpochLog",
     "EpochShuffle",
     "Optimisation",

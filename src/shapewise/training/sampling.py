@@ -1,8 +1,8 @@
-"""The order in which an epoch visits the slices."""
+"""The order in which an epoch visits the slices, one by one or case by case."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -35,6 +35,40 @@ class EpochShuffle(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(stream_seed(self.seed, self.epoch))
         return iter(torch.randperm(self.length, generator=generator).tolist())
+
+
+class CaseBatches(Sampler[list[int]]):
+    """All slices of a case at a time, in order; the cases are shuffled anew each epoch as by `EpochShuffle`.
+
+    Give it to a data loader as ``sampler=`` with ``batch_size=None``, over a data set that takes lists, such
+    as `Slices`: Lightning then hands each process cases of its own, as it does slices. As ``batch_sampler=``
+    it works in one process, and nobody calls `set_epoch`.
+
+    Args:
+        cases: the number of the case that each slice of the data set belongs to.
+        seed: as in `EpochShuffle`.
+
+    >>> batches = CaseBatches([0, 0, 0, 1, 1, 7], seed=0)
+    >>> sorted(batches), len(batches)
+    ([[0, 1, 2], [3, 4], [5]], 3)
+    """
+
+    def __init__(self, cases: Sequence[int], *, seed: int) -> None:
+        slices: dict[int, list[int]] = {}
+        for index, case in enumerate(cases):
+            slices.setdefault(case, []).append(index)
+        self.slices = list(slices.values())
+        self.order = EpochShuffle(len(self.slices), seed=seed)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the permutation of `epoch`."""
+        self.order.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.slices)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (list(self.slices[case]) for case in self.order)
 
 
 def stream_seed(*key: int) -> int:
