@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from shapewise.data.cases import Study
+from shapewise.data.degrade import presence_only
 from shapewise.data.describe import describe
 from shapewise.data.frames import Frame
 from shapewise.data.layouts import find_cases
@@ -184,3 +185,26 @@ def test_real_numbers_agree_with_the_prepared_masks(
         error = (registry.get(name).function(one_hot)[large] - moved) / scale
         assert error.abs().quantile(0.9) < tolerance
         assert error.mean(0).abs().max() < 0.3 * tolerance
+
+
+def test_a_class_that_is_there_and_no_more_has_one_row() -> None:
+    numbers = complete()
+    numbers[0] = rows(SAMPLES[0], "RV", volume=[(NAN, 8.0, NAN)])
+    found = targets(table(*numbers))
+    assert found.values["volume"][0, 0, 0].isnan().tolist() == [True, False, True]
+    assert found.values["volume"][0, 0, 0, 1] == 1
+    assert found.values["centroid"][0, 0].isnan().all()
+    for volume in ((NAN, NAN, NAN), (NAN, 8.0, 90.0), (NAN, 0.0, NAN), (20.0, 8.0, NAN)):
+        numbers[0] = rows(SAMPLES[0], "RV", volume=[volume])
+        with pytest.raises(TableError, match=r"case anna frame 1 slice 0.*centroid component 0 of RV"):
+            targets(table(*numbers))
+
+
+def test_a_table_of_presence_alone_is_enough() -> None:
+    numbers = complete()
+    numbers[3] = rows(SAMPLES[1], "LV", volume=[0.0], centroid=[NAN, NAN])
+    found = targets(presence_only(table(*numbers)))
+    assert found.annotated.all()
+    assert found.values["volume"][1, :, 0, 0].nan_to_num(-1).tolist() == [-1, 0]
+    assert found.values["volume"][0, :, 0, 1].tolist() == [1 / 8, 1 / 8]
+    assert found.values["centroid"].isnan().all()

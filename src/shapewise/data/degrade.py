@@ -37,15 +37,12 @@ def perturb(table: pd.DataFrame, error: float, seed: int) -> pd.DataFrame:
     - covariance and higher central moments: those of the object stretched along each axis by the factor that
       its spread takes. Correlations stay, and so does the covariance's positive definiteness.
 
-    Bounds move with the value. Rows of absent classes, and what is empty, stay.
+    Bounds move along. Rows of absent classes, and what is empty, stay.
 
     Args:
         table: a table as `read_table` returns it.
         error: standard deviation of the relative error, such as 0.1.
         seed: another one is another annotator.
-
-    Returns:
-        The table with other numbers.
 
     Raises:
         ArgumentError: the error is negative or not finite.

@@ -42,8 +42,9 @@ def table_targets(
     """Look the samples up in a table and move its numbers into their frames.
 
     A slice without any row is not annotated. A slice with rows must have them all: every component of every
-    descriptor of every class, but for a class whose volume the table gives as 0. Rows about whole volumes,
-    other cases, classes or descriptors are not read.
+    descriptor of every class. The volume's alone will do where it is 0, the class being absent, or where it
+    has nothing but a positive lower bound: the class is there, and no number of it is known. Rows about whole
+    volumes, other cases, classes or descriptors are not read.
 
     Args:
         table: A table as `read_table` returns it.
@@ -64,13 +65,13 @@ def table_targets(
     annotated = np.zeros(len(samples), bool)
     annotated[rows["sample"]] = True
     _require_cases(samples, annotated)
-    absent = _absent(rows, len(samples), len(classes))
+    said = said_by_volume(rows, len(samples), len(classes))
     in_px = np.array([(frame.step, frame.offset) for frame in frames], float)
     steps = np.stack([in_px, physical(frames, spacings)])
     values = {}
     for name in descriptors:
         filled, present = _fill(rows[rows["descriptor"] == name], name, steps, samples, len(classes))
-        missing = annotated[:, None, None] & ~present & ~absent[:, :, None]
+        missing = annotated[:, None, None] & ~present & ~said[:, :, None]
         _require_rows(missing, name, samples, classes)
         values[name] = torch.from_numpy(filled.astype(np.float32))
     return Targets(values, torch.from_numpy(annotated))
@@ -96,11 +97,13 @@ def _require_cases(samples: Sequence[tuple[str, int, int]], annotated: NDArray[n
             raise TableError("descriptor table", expected=f"rows about case {case}", found="none")
 
 
-def _absent(rows: pd.DataFrame, count: int, classes: int) -> NDArray[np.bool_]:
-    absent = np.zeros((count, classes), bool)
-    empty = rows[(rows["descriptor"] == "volume") & (rows["value"] == 0)]
-    absent[empty["sample"], empty["label"]] = True
-    return absent
+def said_by_volume(rows: pd.DataFrame, count: int, classes: int) -> NDArray[np.bool_]:
+    """Of which objects (N, Kfg) the volume says all: 0, it is absent; a positive lower bound, it is there."""
+    there = rows["value"].isna() & (rows["lower"] > 0) & rows["upper"].isna()
+    enough = rows[(rows["descriptor"] == "volume") & ((rows["value"] == 0) | there)]
+    said = np.zeros((count, classes), bool)
+    said[enough["sample"], enough["label"]] = True
+    return said
 
 
 def _fill(
