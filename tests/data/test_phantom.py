@@ -316,6 +316,13 @@ def test_a_phantom_with_a_patient_gone_is_not_taken_for_whole(tmp_path: Path) ->
         make_phantom(tmp_path, patients=2)
 
 
+@pytest.mark.parametrize("size", [0, 5000])
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path, full_disk, size: int) -> None:
+    with full_disk(size), pytest.raises(DataError, match=rf"^{tmp_path}/out: expected a folder that can be"):
+        make_phantom(tmp_path / "out", patients=1)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ArgumentError, match=r"`out`.*a folder.*the file"):

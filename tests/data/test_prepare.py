@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import os
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from shapewise.data.layouts import find_cases
 from shapewise.data.prepare import Preprocessing, Sample, normalise, prepare_images, prepare_masks
 from shapewise.errors import ArgumentError, DataError
 
+FullDisk = Callable[[int], AbstractContextManager[None]]
 WriteImage = Callable[..., Path]
 SMALL = Preprocessing((4, 5))
 CLASSES = ("inner", "outer")
@@ -38,16 +38,6 @@ def cases(tmp_path: Path, write_image: WriteImage) -> list[Case]:
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
-
-
-@contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def written(cache: Path) -> dict[Path, int]:
@@ -162,25 +152,38 @@ def test_another_file_or_option_is_another_cache(
 def test_the_data_beside_a_metaimage_header_count(
     tmp_path: Path, cache: Path, write_image: WriteImage
 ) -> None:
-    image = write_image(tmp_path / "Case00.mhd", np.random.default_rng(0).normal(size=(2, 4, 4)))
+    image = write_image(tmp_path / "Case[00].mhd", np.random.default_rng(0).normal(size=(2, 4, 4)))
     case = Case("Case00", "Case00", 0, image, None)
     prepare_images([case], SMALL, cache)
-    data = tmp_path / "Case00.zraw"
+    data = tmp_path / "Case[00].zraw"
     os.utime(data, ns=(data.stat().st_atime_ns, data.stat().st_mtime_ns + 10**9))
     prepare_images([case], SMALL, cache)
     assert len(list(cache.glob("*.npy"))) == 2
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(
-    tmp_path: Path, cache: Path, write_image: WriteImage
+    tmp_path: Path, cache: Path, write_image: WriteImage, full_disk: FullDisk
 ) -> None:
     image = write_image(tmp_path / "a.nii.gz", np.random.default_rng(0).normal(size=(9, 8, 8)))
     case = Case("a", "a", 0, image, None)
     large = Preprocessing((256, 256))
-    with largest_file(1 << 20), pytest.raises(DataError, match=str(cache)):
+    named = rf"^{cache}/\w+-images\.npy: expected a cache file"
+    with full_disk(1 << 20), pytest.raises(DataError, match=named):
         prepare_images([case], large, cache)
     assert list(cache.iterdir()) == []
     assert prepare_images([case], large, cache).images.shape == (9, 256, 256)
+
+
+@pytest.mark.parametrize("ending", ["hdr", "img"])
+def test_either_half_of_a_pair_is_part_of_the_key(
+    tmp_path: Path, cache: Path, write_image: WriteImage, ending: str
+) -> None:
+    texture = np.random.default_rng(0).normal(size=(2, 4, 4)).astype(np.float32)
+    case = Case("a", "a", 0, write_image(tmp_path / f"a [1].{ending}", texture), None)
+    before = prepare_images([case], SMALL, cache).images.copy()
+    (tmp_path / "a [1].img").write_bytes((texture**2).tobytes())
+    os.utime(tmp_path / "a [1].img", (1, 1))
+    assert (prepare_images([case], SMALL, cache).images != before).any()
 
 
 def test_a_bad_case_leaves_nothing(cases: list[Case], cache: Path) -> None:

@@ -47,7 +47,7 @@ def test_whole_volume_has_no_slice_and_three_axes(read):
     assert table["slice"].isna().tolist() == [True, False]
 
 
-def test_one_sided_and_infinite_bounds(read):
+def test_one_sided_and_open_bounds(read):
     table = read("patient001,1,4,LV,volume,0,,10,,px,click", "patient001,1,4,RV,volume,0,,-inf,9,px,click")
     np.testing.assert_array_equal(table["lower"], [10, -np.inf])
     np.testing.assert_array_equal(table["upper"], [np.nan, 9])
@@ -90,10 +90,22 @@ def test_bom_and_surrounding_spaces(tmp_path):
         ("p,1,1.5,LV,volume,0,8,,,px,mask", "expected a whole number from 0 or nothing as slice, found 1.5"),
         ("p,1,inf,LV,volume,0,8,,,px,mask", "expected a whole number from 0 or nothing as slice, found inf"),
         ("p,1,4,LV,volume,0,big,,,px,mask", "expected a number as value, found 'big'"),
-        ("p,1,4,LV,volume,0,inf,,,px,mask", "expected a finite value, found inf"),
+        ("p,1,4,LV,volume,0,inf,,,px,mask", "expected value to be from -1e+30 to 1e+30, found inf"),
+        ("p,1,4,LV,centroid,0,-1e300,,,px,mask", "expected value to be from -1e+30 to 1e+30, found -1e+300"),
+        ("p,1,4,LV,volume,0,8,inf,,px,mask", "expected lower to be from -1e+30 to 1e+30, or -inf, found inf"),
+        (
+            "p,1,4,LV,volume,0,8,,-inf,px,mask",
+            "expected upper to be from -1e+30 to 1e+30, or inf, found -inf",
+        ),
+        ("p,1,4,LV,volume,0,-8,,,px,mask", "expected a volume from 0 as value, found -8.0"),
+        ("p,1,4,LV,spread,1,-0.5,,,px,mask", "expected a spread from 0 as value, found -0.5"),
+        ("p,1,4,LV,length,0,-3,,,px,mask", "expected a length from 0 as value, found -3.0"),
+        ("p,1,4,LV,volume,0,,,-8,px,mask", "expected a volume from 0 as upper, found -8.0"),
+        ("p,1,4,LV,volume,0,8,9,,px,mask", "expected a value from its lower to its upper, found 8.0"),
+        ("p,1,4,LV,centroid,0,8,2,7,px,mask", "expected a value from its lower to its upper, found 8.0"),
         ("p,1,4,LV,volume,0,8,9;5,,px,mask", "expected a number as lower, found '9;5'"),
         (
-            "p,1,4,LV,volume,0,8,9,7,px,mask",
+            "p,1,4,LV,volume,0,,9,7,px,mask",
             "expected lower bound at or below upper bound, found 9.0 and 7.0",
         ),
     ],
@@ -147,6 +159,39 @@ def test_broken_table(read, rows, message):
         read(*rows)
 
 
+@pytest.mark.parametrize("bounds", [",", "-inf,inf"])
+def test_a_table_without_a_number(read, bounds):
+    with pytest.raises(TableError, match=r"table\.csv: expected at least one number, found none"):
+        read(VOLUME.replace("812,,", f",{bounds}"), CENTROID.replace("125.2", "nan"))
+
+
+def test_signed_numbers_may_be_negative(read):
+    rows = [VOLUME.replace("volume,0,812", f"covariance,1,{value}") for value in (-3, 0)]
+    assert read(rows[0], rows[1].replace("LV", "RV"))["value"].tolist() == [-3, 0]
+
+
+def test_a_table_knows_its_file(read, tmp_path):
+    assert read(VOLUME).attrs["path"] == str(tmp_path / "table.csv")
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
+def test_a_full_disk_is_one_clear_error(tmp_path, name, full_disk):
+    write_table(table_of([1.0]), tmp_path / name)
+    with (
+        full_disk(8192),
+        pytest.raises(TableError, match=rf"{name}: expected a file that can be written, found"),
+    ):
+        write_table(table_of(np.random.default_rng(0).random(5000)), tmp_path / name)
+    assert read_table(tmp_path / name)["value"].tolist() == [1.0]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(TableError, match=r"table\.csv: expected a file that can be written"):
+        write_table(table_of([1.0]), tmp_path / "file" / "table.csv")
+
+
 @pytest.mark.parametrize("name", ["empty.csv", "empty.parquet"])
 def test_empty_file(tmp_path, name):
     (tmp_path / name).touch()
@@ -169,7 +214,7 @@ def table_of(values):
         "frame": np.ones(count, np.int64),
         "slice": pd.Series(index, dtype="Int64").mask(index == 1),
         "class": pd.Series(["LV"] * count, dtype=str),
-        "descriptor": pd.Series(["volume"] * count, dtype=str),
+        "descriptor": pd.Series(["elongation"] * count, dtype=str),
         "component": np.zeros(count, np.int64),
         "value": np.asarray(values, np.float64),
         "lower": np.where(index % 2 == 0, np.nan, np.asarray(values, np.float64)),
@@ -182,11 +227,11 @@ def table_of(values):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    values=st.lists(st.floats(width=32, allow_infinity=False), min_size=1, max_size=6),
+    values=st.lists(st.floats(-(2.0**99), 2.0**99, width=32) | st.just(np.nan), min_size=1, max_size=6),
     ending=st.sampled_from(["csv", "parquet"]),
 )
 def test_float32_comes_back_as_it_was(tmp_path, values, ending):
-    table = table_of(values)
+    table = table_of([0.5, *values])
     write_table(table, tmp_path / f"table.{ending}")
     again = read_table(tmp_path / f"table.{ending}")
     numbers = ["value", "lower", "upper"]

@@ -143,6 +143,14 @@ def test_missing_rows_are_refused() -> None:
         targets(numbers, ("volume", "spread"))
 
 
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    numbers = table(*complete())
+    write_table(numbers.drop(index=17), tmp_path / "mine.csv")
+    for change in (lambda rows: rows, lambda rows: rows.assign(unit="mm"), lambda rows: rows[:6]):
+        with pytest.raises(TableError, match=rf"^{tmp_path / 'mine.csv'}[:,]"):
+            targets(change(read_table(tmp_path / "mine.csv")), spacing=None)
+
+
 def test_other_rows_are_not_read() -> None:
     volume = rows(("anna", 1, 0), "RV", volume=[1e9])
     for row in volume:

@@ -80,7 +80,7 @@ def make_phantom(
             _write_study(Path(partial), folders, scanner, seed, size)
             (Path(partial) / _MARK).write_text(json.dumps(made) + "\n", encoding="utf-8")
             _move(Path(partial), out)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, DataError) as error:
         raise DataError(out, expected="a folder that can be written", found=str(error)) from error
 
 

@@ -5,6 +5,7 @@ Images and masks are separate files, so that training from a table opens no trai
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import sys
@@ -202,8 +203,11 @@ def _mask(case: Case) -> Path:
 
 
 def _files(path: Path) -> list[Path]:
-    """The file and, for a MetaImage header, the data files that it is useless without."""
-    return sorted(path.parent.glob(f"{path.stem}.*")) if path.suffix == ".mhd" else [path]
+    """The file and, where header and voxels are two, the others of its name."""
+    name = Path(path.name.removesuffix(".gz"))
+    if name.suffix not in (".mhd", ".hdr", ".img", ".nhdr"):
+        return [path]
+    return sorted(path.parent.glob(f"{glob.escape(name.stem)}.*"))
 
 
 def _key(cases: Sequence[Case], files: Sequence[Path], options: list[Any]) -> str:
@@ -294,4 +298,4 @@ def _replacing(path: Path) -> Iterator[Path]:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise DataError(path.parent, expected="a cache folder with room to write", found=error) from error
+        raise DataError(path, expected="a cache file that can be written", found=error) from error

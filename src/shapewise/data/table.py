@@ -10,8 +10,8 @@ column         meaning
 `descriptor`   a registered descriptor's name
 `component`    0-based; components follow array-index order
 `value`        the number; empty or NaN where it does not exist, as for an absent class
-`lower`        lower bound; empty: the experiment's margin applies
-`upper`        upper bound; empty: the experiment's margin applies
+`lower`        lower bound; empty: the experiment's margin applies; -inf: there is none
+`upper`        upper bound; empty: the experiment's margin applies; inf: there is none
 `unit`         px or mm: what lengths are measured in, or squared or cubed
 `source`       mask, click, prior or report
 =============  =================================================================================
@@ -49,6 +49,12 @@ KEY = ["case", "frame", "slice", "class", "descriptor", "component"]
 UNITS = ("px", "mm")
 SOURCES = ("mask", "click", "prior", "report")
 
+AMOUNTS = ("volume", "spread", "length", "potts_length")
+"""What is never negative."""
+
+LARGEST = 1e30
+"""A larger number is a mistake, and not the last one that single precision holds."""
+
 _TEXTS = ("case", "class", "descriptor", "unit", "source")
 _COUNTS = ("frame", "slice", "component")
 _NUMBERS = ("value", "lower", "upper")
@@ -63,7 +69,7 @@ def read_table(path: str | Path, classes: Sequence[str] | None = None) -> pd.Dat
 
     Returns:
         The columns `COLUMNS` in order: text; `frame` and `component` int64; `slice` Int64, NA for a whole
-        volume; `value`, `lower`, `upper` float64, NaN where empty.
+        volume; `value`, `lower`, `upper` float64, NaN where empty. ``attrs["path"]`` is the file's name.
 
     Raises:
         TableError: the file is missing or unreadable, lacks columns or rows, or a row breaks the contract;
@@ -81,9 +87,12 @@ def read_table(path: str | Path, classes: Sequence[str] | None = None) -> pd.Dat
     table = _parse(path, raw)
     _check_names(path, table, classes)
     _check_components(path, table)
+    _check_numbers(path, table)
     _check_bounds(path, table)
     _check_unique(path, table)
-    return table.reset_index(drop=True)
+    table = table.reset_index(drop=True)
+    table.attrs["path"] = str(path)
+    return table
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
@@ -93,16 +102,20 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
 
     Raises:
         ArgumentError: the name ends in neither.
+        TableError: the file cannot be written.
     """
     path = Path(path)
     write = _to_parquet if check_suffix(path) == ".parquet" else _to_csv
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        write(frame.loc[:, list(COLUMNS)], unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(frame.loc[:, list(COLUMNS)], unfinished)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise TableError(path, expected="a file that can be written", found=error) from error
 
 
 def check_suffix(path: str | Path) -> str:
@@ -207,11 +220,25 @@ def _check_components(path: Path, table: pd.DataFrame) -> None:
         _refuse(path, beyond, expected, lambda row: f"component {table['component'][row]}")
 
 
+def _check_numbers(path: Path, table: pd.DataFrame) -> None:
+    for name, without in {"value": "", "lower": "-inf", "upper": "inf"}.items():
+        beyond = (table[name].abs() > LARGEST) & (table[name] != float(without or "nan"))
+        expected = f"{name} to be from {-LARGEST:g} to {LARGEST:g}{without and f', or {without}'}"
+        _refuse(path, beyond, expected, table[name].get)
+    for name in ("value", "upper"):
+        for amount in AMOUNTS:
+            negative = (table["descriptor"] == amount) & (table[name] < 0)
+            _refuse(path, negative, f"a {amount} from 0 as {name}", table[name].get)
+    if not np.isfinite(table[list(_NUMBERS)]).any(axis=None):
+        raise TableError(path, expected="at least one number", found="none")
+
+
 def _check_bounds(path: Path, table: pd.DataFrame) -> None:
-    _refuse(path, np.isinf(table["value"]), "a finite value", table["value"].get)
     upside_down = table["lower"] > table["upper"]
     expected = "lower bound at or below upper bound"
     _refuse(path, upside_down, expected, lambda row: f"{table['lower'][row]} and {table['upper'][row]}")
+    outside = (table["value"] < table["lower"]) | (table["value"] > table["upper"])
+    _refuse(path, outside, "a value from its lower to its upper", table["value"].get)
 
 
 def _check_unique(path: Path, table: pd.DataFrame) -> None:

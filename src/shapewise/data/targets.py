@@ -47,7 +47,7 @@ def table_targets(
     volumes, other cases, classes or descriptors are not read.
 
     Args:
-        table: A table as `read_table` returns it.
+        table: A table as `read_table` returns it; errors name its ``attrs["path"]``.
         samples: Case, frame and slice of each sample, N of them.
         classes: Foreground classes, in label order.
         descriptors: Registered names.
@@ -61,18 +61,19 @@ def table_targets(
         TableError: A case has no row, an annotated slice lacks one, or is in mm and no spacing is known.
         ArgumentError: A descriptor is not registered, or has no unit and a frame stretches its slice.
     """
+    path = str(table.attrs.get("path", "descriptor table"))
     rows = _matching(table, samples, classes)
     annotated = np.zeros(len(samples), bool)
     annotated[rows["sample"]] = True
-    _require_cases(samples, annotated)
+    _require_cases(path, samples, annotated)
     said = said_by_volume(rows, len(samples), len(classes))
     in_px = np.array([(frame.step, frame.offset) for frame in frames], float)
     steps = np.stack([in_px, physical(frames, spacings)])
     values = {}
     for name in descriptors:
-        filled, present = _fill(rows[rows["descriptor"] == name], name, steps, samples, len(classes))
+        filled, present = _fill(rows[rows["descriptor"] == name], name, path, steps, samples, len(classes))
         missing = annotated[:, None, None] & ~present & ~said[:, :, None]
-        _require_rows(missing, name, samples, classes)
+        _require_rows(path, missing, name, samples, classes)
         values[name] = torch.from_numpy(filled.astype(np.float32))
     return Targets(values, torch.from_numpy(annotated))
 
@@ -90,11 +91,11 @@ def _matching(
     return rows[number >= 0]
 
 
-def _require_cases(samples: Sequence[tuple[str, int, int]], annotated: NDArray[np.bool_]) -> None:
+def _require_cases(path: str, samples: Sequence[tuple[str, int, int]], annotated: NDArray[np.bool_]) -> None:
     known = {sample[0] for sample, found in zip(samples, annotated, strict=True) if found}
     for case, _, _ in samples:
         if case not in known:
-            raise TableError("descriptor table", expected=f"rows about case {case}", found="none")
+            raise TableError(path, expected=f"rows about case {case}", found="none")
 
 
 def said_by_volume(rows: pd.DataFrame, count: int, classes: int) -> NDArray[np.bool_]:
@@ -109,6 +110,7 @@ def said_by_volume(rows: pd.DataFrame, count: int, classes: int) -> NDArray[np.b
 def _fill(
     rows: pd.DataFrame,
     name: str,
+    path: str,
     steps: NDArray[np.float64],
     samples: Sequence[tuple[str, int, int]],
     classes: int,
@@ -121,7 +123,7 @@ def _fill(
     row_unit, row_origin = unit[in_mm, sample, component], origin[in_mm, sample, component]
     if np.isnan(row_unit).any():
         case, frame, index = samples[sample[np.isnan(row_unit).argmax()]]
-        where = f"descriptor table, case {case} frame {frame} slice {index}"
+        where = f"{path}, case {case} frame {frame} slice {index}"
         raise TableError(where, expected="values in px, the image's spacing being unknown", found="mm")
     where_to = sample, rows["label"].to_numpy(), component
     filled = np.full((len(samples), classes, unit.shape[-1], len(NUMBERS)), np.nan)
@@ -132,6 +134,7 @@ def _fill(
 
 
 def _require_rows(
+    path: str,
     missing: NDArray[np.bool_],
     name: str,
     samples: Sequence[tuple[str, int, int]],
@@ -141,7 +144,7 @@ def _require_rows(
         sample, label, component = np.argwhere(missing)[0]
         case, frame, index = samples[sample]
         raise TableError(
-            f"descriptor table, case {case} frame {frame} slice {index}",
+            f"{path}, case {case} frame {frame} slice {index}",
             expected=f"a row for {name} component {component} of {classes[label]}",
             found=f"none ({missing.sum()} such rows are missing)",
         )
