@@ -35,6 +35,17 @@ def test_training_and_testing(tmp_path, acdc_patient):
     assert {case.name for case in find_cases(tmp_path / "testing").cases} == {"patient101"}
 
 
+@pytest.mark.parametrize("other", ["testing", "."])
+def test_a_patient_in_two_folders(tmp_path, acdc_patient, other):
+    first = acdc_patient(tmp_path / "training" / "patient001")
+    second = acdc_patient(tmp_path / other / "patient001")
+    acdc_patient(tmp_path / "testing" / "patient002")
+    with pytest.raises(DataError) as caught:
+        find_cases(tmp_path)
+    one, two = sorted([first, second])
+    assert str(caught.value) == f"{two}: expected each patient once, found another one at {one}"
+
+
 def test_sequence_and_missing_masks_are_tolerated(tmp_path, acdc_patient):
     folder = acdc_patient(tmp_path / "patient001")
     (folder / "patient001_4d.nii.gz").write_text("not opened")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK
 
 from shapewise.data.cases import Case, Study, Volume
 from shapewise.errors import DataError
@@ -41,6 +42,48 @@ def test_mask(case, write_image, kind):
     np.testing.assert_array_equal(mask, labels)
 
 
+def place(case, write_image, **changes):
+    """Write an empty mask whose geometry is the image's but for some changes."""
+    image = SimpleITK.ReadImage(str(case.image))
+    mask = SimpleITK.Image(image.GetSize(), SimpleITK.sitkUInt8)
+    mask.CopyInformation(image)
+    for name, value in changes.items():
+        getattr(mask, f"Set{name}")(value)
+    SimpleITK.WriteImage(mask, str(case.mask))
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"Spacing": (1, 1, 1)}, "corners 12.8 mm away, a spacing of 1 x 1 x 1 mm instead of 5 x 2 x 1.5 mm"),
+        ({"Spacing": (1.5, 2, 6)}, "corners 2.5 mm away, a spacing of 6 x 2 x 1.5 mm instead of"),
+        ({"Origin": (0, 0, 5)}, "corners 5 mm away$"),
+        ({"Direction": (1, 0, 0, 0, 1, 0, 0, 0, -1)}, "corners 25 mm away$"),
+        ({"Direction": (-1, 0, 0, 0, -1, 0, 0, 0, 1)}, "corners 34.2 mm away$"),
+    ],
+)
+def test_mask_that_lies_elsewhere(case, write_image, changes, found):
+    place(case, write_image, **changes)
+    with pytest.raises(
+        DataError, match=rf"mask\.nii\.gz: expected a mask where its image lies, found {found}"
+    ):
+        case.read_mask(("LV",), case.read_image())
+
+
+@pytest.mark.parametrize("changes", [{"Spacing": (1.50001, 2.00001, 5.0001)}, {"Origin": (1e-3, 0, -1e-3)}])
+def test_mask_whose_geometry_is_rounded(case, write_image, changes):
+    place(case, write_image, **changes)
+    assert case.read_mask(("LV",), case.read_image()).sum() == 0
+
+
+def test_mask_that_differs_in_the_thickness_of_its_one_slice(tmp_path, write_image, texture):
+    image, mask = (tmp_path / name for name in ("image.nii.gz", "mask.nii.gz"))
+    case = Case("heart", "heart", 0, write_image(image, texture[:1]), mask)
+    place(case, write_image, Spacing=(1.5, 2, 9))
+    with pytest.raises(DataError, match="expected a mask where its image lies, found corners 2 mm away"):
+        case.read_mask(("LV",), case.read_image())
+
+
 def test_empty_mask(case, write_image):
     volume = write_mask(case, write_image, np.zeros((3, 8, 6), np.uint8))
     assert case.read_mask(("LV",), volume).sum() == 0
@@ -71,7 +114,7 @@ def test_mask_that_is_not_there(case):
 
 def test_case_without_mask(tmp_path):
     case = Case("heart", "heart", 0, tmp_path / "image.nii.gz", None)
-    volume = Volume(np.zeros((1, 2, 2), np.float32), (1.0, 1.0, 1.0))
+    volume = Volume(np.zeros((1, 2, 2), np.float32), (1.0, 1.0, 1.0), np.zeros((8, 3)))
     with pytest.raises(DataError, match=r"image\.nii\.gz: expected a mask beside the image, found none"):
         case.read_mask(("LV",), volume)
 

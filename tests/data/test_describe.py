@@ -114,6 +114,11 @@ def test_bad_arguments(study):
         describe(study, descriptors=("potts_length",), unit="mm")
 
 
+def test_a_descriptor_twice(study):
+    with pytest.raises(ArgumentError, match=r"`descriptors` to be names, each once, but got volume 2 times"):
+        describe(study, descriptors=("volume", "spread", "volume"))
+
+
 def test_mask_that_does_not_fit(study, write_image):
     write_image(study.cases[0].mask, np.zeros((3, 6, 8), np.uint8))
     with pytest.raises(DataError, match=r"a_gt\.nii\.gz: expected a mask of the image's shape"):

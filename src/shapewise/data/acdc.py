@@ -22,13 +22,28 @@ def recognise(root: Path) -> bool:
 
 
 def find(root: Path) -> list[Case]:
-    """Find two cases a patient; a mask may be missing, an image or `Info.cfg` may not."""
-    return [case for folder in _patients(root) for case in _patient_cases(folder)]
+    """Find two cases a patient; a mask may be missing, an image or `Info.cfg` may not.
+
+    Raises:
+        DataError: a file is missing or malformed, or a patient has two folders.
+    """
+    folders = _patients(root)
+    _check_unique(folders)
+    return [case for folder in folders for case in _patient_cases(folder)]
 
 
 def _patients(root: Path) -> list[Path]:
     parents = (root, root / "training", root / "testing")
     return sorted(folder for parent in parents for folder in parent.glob("patient*") if folder.is_dir())
+
+
+def _check_unique(folders: list[Path]) -> None:
+    first: dict[str, Path] = {}
+    for folder in folders:
+        if first.setdefault(folder.name, folder) != folder:
+            raise DataError(
+                folder, expected="each patient once", found=f"another one at {first[folder.name]}"
+            )
 
 
 def _patient_cases(folder: Path) -> list[Case]:

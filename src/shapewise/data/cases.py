@@ -13,7 +13,7 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from shapewise.data.images import read_image, read_voxels
+from shapewise.data.images import corners, read_image, read_voxels
 from shapewise.errors import DataError
 
 __all__ = ["Case", "Study", "Volume", "read_image"]
@@ -21,10 +21,17 @@ __all__ = ["Case", "Study", "Volume", "read_image"]
 
 @dataclass(frozen=True)
 class Volume:
-    """The voxels of an image, (slice, row, column), and the distance between their centres in mm."""
+    """The voxels of an image, (slice, row, column), and where they are.
+
+    Attributes:
+        image: the intensities.
+        spacing: distance between voxel centres along each axis, in mm.
+        corners: see `images.corners`.
+    """
 
     image: NDArray[np.float32]
     spacing: tuple[float, float, float]
+    corners: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -53,28 +60,31 @@ class Case:
         """Read the image; raises `DataError` as `read_image` does."""
         image = read_image(self.image)
         column, row, depth = image.GetSpacing()
-        return Volume(SimpleITK.GetArrayFromImage(image).astype(np.float32), (depth, row, column))
+        voxels = SimpleITK.GetArrayFromImage(image).astype(np.float32)
+        return Volume(voxels, (depth, row, column), corners(image))
 
     def read_mask(self, classes: Sequence[str], volume: Volume) -> NDArray[np.uint8]:
         """Read the mask: 0 is background, k is ``classes[k - 1]``.
 
         Args:
             classes: the foreground classes in label order.
-            volume: the case's image, whose shape the mask must have.
+            volume: the case's image, whose shape and place the mask must have.
 
         Returns:
             Labels of shape (slice, row, column).
 
         Raises:
-            DataError: there is no mask, it cannot be read, its shape is another than the image's, or it
-                holds a label outside the classes.
+            DataError: there is no mask, it cannot be read, its shape or its place is another than the
+                image's, or it holds a label outside the classes.
         """
         if self.mask is None:
             raise DataError(self.image, expected="a mask beside the image", found="none")
-        labels: NDArray[np.integer] = SimpleITK.GetArrayFromImage(read_voxels(self.mask))
+        mask = read_voxels(self.mask)
+        labels: NDArray[np.integer] = SimpleITK.GetArrayFromImage(mask)
         if labels.shape != volume.image.shape:
             expected = f"a mask of the image's shape {volume.image.shape}"
             raise DataError(self.mask, expected=expected, found=labels.shape)
+        _check_place(self.mask, mask, volume)
         _check_labels(self.mask, labels, len(classes))
         return labels.astype(np.uint8)
 
@@ -91,6 +101,18 @@ class Study:
     def spacing_known(self) -> bool:
         """Whether every case's spacing is real, so that distances and volumes have units."""
         return all(case.spacing_known for case in self.cases)
+
+
+def _check_place(path: Path, mask: SimpleITK.Image, volume: Volume) -> None:
+    """Half a pixel is more than any file format rounds off."""
+    away = np.linalg.norm(corners(mask) - volume.corners, axis=1).max()
+    if away > min(volume.spacing) / 2:
+        found = f"corners {away:.3g} mm away"
+        spacing = tuple(reversed(mask.GetSpacing()))
+        if not np.allclose(spacing, volume.spacing, rtol=1e-3):
+            here, there = (" x ".join(f"{step:.3g}" for step in steps) for steps in (spacing, volume.spacing))
+            found += f", a spacing of {here} mm instead of {there} mm"
+        raise DataError(path, expected="a mask where its image lies", found=found)
 
 
 def _check_labels(path: Path, labels: np.ndarray, last: int) -> None:

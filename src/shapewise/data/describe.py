@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,6 +46,9 @@ def describe(
     """
     if unit not in UNITS:
         raise ArgumentError("unit", expected=" or ".join(UNITS), found=repr(unit))
+    for name, count in Counter(descriptors).items():
+        if count > 1:
+            raise ArgumentError("descriptors", expected="names, each once", found=f"{name} {count} times")
     cases = [case for case in study.cases if case.mask is not None]
     if not cases:
         raise DataError("describe", expected="at least one case with a mask", found="none")

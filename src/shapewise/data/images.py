@@ -10,11 +10,13 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 import SimpleITK
+from numpy.typing import NDArray
 
 from shapewise.data.nifti import ENDINGS, check_finite, check_nifti, check_spacings
 from shapewise.errors import DataError
@@ -59,6 +61,12 @@ def read_voxels(path: str | Path) -> SimpleITK.Image:
     if "complex" in image.GetPixelIDTypeAsString():
         raise DataError(path, expected="real voxels", found="complex numbers")
     return image
+
+
+def corners(image: SimpleITK.Image) -> NDArray[np.float64]:
+    """Where the eight outer corners of a 3-D image lie in the scanner, (8, 3) as (x, y, z) in mm."""
+    ends = product(*((-0.5, size - 0.5) for size in image.GetSize()))
+    return np.array([image.TransformContinuousIndexToPhysicalPoint(end) for end in ends])
 
 
 def write_image(image: SimpleITK.Image, path: Path) -> None:
