@@ -16,6 +16,7 @@ import pytest
 import SimpleITK
 
 from shapewise import cli
+from shapewise.data.table import read_table
 
 CLASSES = {"RV", "Myo", "LV"}
 
@@ -124,6 +125,14 @@ def test_a_moved_run_still_evaluates(workshop: Path, tmp_path: Path, phantom: Pa
     assert done.returncode == 0, done.stderr
     assert len(pd.read_csv(moved / "metrics_validation.csv")) == 12
     assert (moved / "metrics.csv").read_bytes() == before, "the test split's stay"
+
+
+def test_whole_volumes_are_described(phantom: Path, tmp_path: Path, shell) -> None:
+    done = shell("describe", phantom, "--out", tmp_path / "whole.csv", "--whole-volume")
+    assert done.returncode == 0, done.stderr
+    table = read_table(tmp_path / "whole.csv", sorted(CLASSES))
+    assert table["slice"].isna().all()
+    assert table.groupby("descriptor")["component"].nunique()["covariance"] == 6
 
 
 def test_a_table_that_cannot_be_written_is_one_line_and_nothing_half_written(

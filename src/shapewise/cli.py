@@ -24,6 +24,7 @@ from shapewise.data.describe import DESCRIPTORS
 from shapewise.data.describe import describe as describe_study
 from shapewise.data.layouts import find_cases
 from shapewise.data.phantom import make_phantom
+from shapewise.data.plugins import load_plugin
 from shapewise.data.table import check_suffix, write_table
 from shapewise.errors import ConfigError, ShapewiseError
 from shapewise.plots.compare import compare as compare_runs
@@ -47,7 +48,9 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 @app.command()
 def phantom(
-    out: Annotated[Path, typer.Argument(help="New folder for the data set.", show_default=False)],
+    out: Annotated[
+        Path, typer.Argument(help="Folder for the data set; nothing is replaced in it.", show_default=False)
+    ],
     patients: Annotated[int, typer.Option(min=1, help="How many patients.")] = 20,
     scanner: Annotated[str, typer.Option(help="A or B: two contrasts, noises and resolutions.")] = "A",
     seed: Annotated[int, typer.Option(help="The same seed gives the same patients.")] = 0,
@@ -69,6 +72,9 @@ def describe(
     descriptors: Annotated[str, typer.Option(help="Comma-separated names of descriptors.")] = ",".join(
         DESCRIPTORS
     ),
+    whole_volume: Annotated[
+        bool, typer.Option("--whole-volume", help="Describe 3-D objects, not slice by slice.")
+    ] = False,
 ) -> None:
     """Turn masks into a descriptor table; afterwards the masks are not needed for training.
 
@@ -78,7 +84,10 @@ def describe(
     names = tuple(name.strip() for name in descriptors.split(",") if name.strip())
     if not names:
         raise ConfigError("--descriptors", expected="at least one name", found=repr(descriptors))
-    table = describe_study(find_cases(data, layout), descriptors=names, unit=unit)
+    for path in plugin or ():
+        load_plugin(path)
+    study = find_cases(data, layout)
+    table = describe_study(study, descriptors=names, unit=unit, whole=whole_volume)
     write_table(table, out)
     screen.print(f"{len(table)} numbers about {table['case'].nunique()} cases in {out}")
 
