@@ -75,6 +75,10 @@ def describe(
     whole_volume: Annotated[
         bool, typer.Option("--whole-volume", help="Describe 3-D objects, not slice by slice.")
     ] = False,
+    plugin: Annotated[
+        list[Path] | None,
+        typer.Option(help="Python file that registers more descriptors; may be given again."),
+    ] = None,
 ) -> None:
     """Turn masks into a descriptor table; afterwards the masks are not needed for training.
 

@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
+from torch import Tensor
 
 from shapewise.data.cases import Case, Study
 from shapewise.data.table import COLUMNS, UNITS
 from shapewise.descriptors import registry
-from shapewise.errors import ArgumentError, DataError
+from shapewise.errors import ArgumentError, DataError, ShapewiseError
 
 DESCRIPTORS = ("volume", "centroid", "spread", "covariance", "length")
 
@@ -104,7 +105,7 @@ def describe_labels(
         name -> values (slice or volume, class, component), NaN where an absent class has no such number.
 
     Raises:
-        ArgumentError: a descriptor is not registered, or refuses the spacing.
+        ArgumentError: a descriptor is not registered, refuses the spacing, or fails.
 
     >>> labels = np.zeros((1, 4, 4), np.uint8)
     >>> labels[0, 1:3, 1:3] = 1
@@ -129,11 +130,27 @@ def _describe_image(
     absent = masks.flatten(2).sum(dim=-1) == 0
     values = {}
     for name in descriptors:
-        numbers = registry.get(name).function(masks, spacing=spacing)
+        numbers = _measure(name, masks, spacing)
         if name != "volume":
             numbers = numbers.masked_fill(absent[..., None], torch.nan)
         values[name] = numbers[0].float().double().numpy()
     return values
+
+
+def _measure(name: str, masks: Tensor, spacing: tuple[float, ...] | None) -> Tensor:
+    """Values (1, class, component), as the descriptor promised."""
+    entry = registry.get(name)
+    try:
+        numbers = entry.function(masks, spacing=spacing)
+    except ShapewiseError:
+        raise
+    except Exception as error:  # somebody else's code may raise anything
+        raise ArgumentError(name, expected="a descriptor that works", found=repr(error)) from error
+    shape = (1, masks.shape[1], entry.components(masks.ndim - 2))
+    found = tuple(numbers.shape) if isinstance(numbers, Tensor) else type(numbers).__name__
+    if found != shape:
+        raise ArgumentError(name, expected=f"values {shape}", found=found)
+    return numbers
 
 
 def _rows(name: str, values: NDArray[np.float64], classes: Sequence[str]) -> pd.DataFrame:
