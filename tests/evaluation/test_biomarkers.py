@@ -100,6 +100,13 @@ def test_correlation_agrees_with_numpy() -> None:
     )
 
 
+def test_two_pairs_always_lie_on_a_line() -> None:
+    frame = pd.DataFrame({"quantity": "lv_ef", "predicted": [0.5, 0.9], "reference": [0.4, 0.3]})
+    found = agreement(frame).loc["lv_ef"]
+    assert np.isnan(found["correlation"])
+    assert found["sd"] > 0
+
+
 def test_one_pair_has_no_spread() -> None:
     found = agreement(pd.DataFrame({"quantity": "lv_ef", "predicted": [0.5], "reference": [0.4]})).loc[
         "lv_ef"

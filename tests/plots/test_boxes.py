@@ -10,7 +10,7 @@ from shapewise.plots.boxes import case_dice, draw_boxes
 from shapewise.plots.runs import load_runs
 
 
-def test_a_point_a_patient_and_its_height_is_the_mean_over_frames(finished_runs: list[Path]) -> None:
+def test_a_point_a_case_and_its_height_is_the_mean_over_frames(finished_runs: list[Path]) -> None:
     figure = draw_boxes(load_runs(finished_runs)).figure
     assert figure is not None
     points = figure.axes[0].collections
@@ -39,4 +39,7 @@ def test_a_complete_miss_stays_in_sight(two_runs: list[Path]) -> None:
     figure = draw_boxes(load_runs(two_runs)).figure
     assert figure is not None
     assert figure.axes[0].get_ylim()[0] == pytest.approx(0.0)
+    assert not any(points.get_clip_on() for points in figure.axes[0].collections), (
+        "half of it would be cut off"
+    )
     assert case_dice(frame)["dice"].min() == 0.0

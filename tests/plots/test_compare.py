@@ -85,6 +85,7 @@ def test_report_is_well_formed_and_tells_the_story(page: Path, finished_runs: li
         "limits of agreement",
         f"shapewise compare {finished_runs[0]} {finished_runs[1]} --out {page.parent}",
         "versions.torch",
+        "\nRV, Myo, LV\n",
     ):
         assert expected in report.text
     assert "Left out" not in report.text

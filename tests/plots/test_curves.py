@@ -21,7 +21,19 @@ def test_lines_are_what_the_log_says(finished_runs: list[Path]) -> None:
     figure = draw_curves(load_runs(finished_runs)).figure
     assert figure is not None
     log = pd.read_csv(finished_runs[0] / "log.csv")
-    np.testing.assert_allclose(figure.axes[2].lines[0].get_ydata(), log["val_dice_Myo"])
+    line = figure.axes[2].lines[0]
+    np.testing.assert_allclose(line.get_ydata(), log["val_dice_Myo"])
+    np.testing.assert_array_equal(line.get_xdata(), log["epoch"] + 1)  # as the screen counts them
+
+
+def test_an_epoch_is_a_whole_number(two_runs: list[Path]) -> None:
+    for run in two_runs:
+        pd.read_csv(run / "log.csv").head(2).to_csv(run / "log.csv", index=False)
+    figure = draw_curves(load_runs(two_runs)).figure
+    assert figure is not None
+    figure.draw_without_rendering()
+    low, high = figure.axes[-1].get_xlim()
+    assert [tick for tick in figure.axes[-1].get_xticks() if low <= tick <= high] == [1, 2]
 
 
 def test_a_line_a_run_and_no_other(finished_runs: list[Path]) -> None:
@@ -39,7 +51,7 @@ def test_epochs_without_validation_are_skipped(two_runs: list[Path]) -> None:
     log.to_csv(path, index=False)
     figure = draw_curves(load_runs(two_runs)).figure
     assert figure is not None
-    assert list(np.asarray(figure.axes[0].lines[0].get_xdata())) == [1, 3, 5, 7, 9, 11]
+    assert list(np.asarray(figure.axes[0].lines[0].get_xdata())) == [2, 4, 6, 8, 10, 12]
 
 
 def test_one_class_needs_one_panel(two_runs: list[Path]) -> None:

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from shapewise.config import parse_experiment
+from shapewise.config import SupervisionConfig, parse_experiment
 from shapewise.plots.results import summarise
 from shapewise.plots.runs import load_runs
 from shapewise.plots.wording import (
@@ -104,6 +105,15 @@ def test_every_deviation_from_the_defaults_is_told(finished_runs: list[Path]) ->
     assert supervised_by(other) == "log-barrier, raw residuals"
     assert slices(other) == f"128{space}\N{MULTIPLICATION SIGN}{space}96, 1.5 mm"
     assert epochs(other) == "12 of 50"
+
+
+@pytest.mark.parametrize("kind", get_args(SupervisionConfig.model_fields["kind"].annotation))
+def test_every_supervision_has_words(kind: str, finished_runs: list[Path]) -> None:
+    run = load_runs(finished_runs)[1]
+    supervision = {"kind": kind} if kind == "pixels" else {"kind": kind, "residuals": "logarithmic"}
+    words = supervised_by(replace(run, experiment=parse_experiment({"supervision": supervision}, where="")))
+    assert words.replace("_", " ") == words
+    assert words.endswith("on pixels" if kind == "pixels" else ", logarithmic residuals")
 
 
 def test_a_run_tells_how_to_make_it_again(finished_runs: list[Path]) -> None:

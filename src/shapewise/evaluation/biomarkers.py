@@ -112,8 +112,8 @@ def _agreement(pairs: pd.DataFrame) -> tuple[float, ...]:
 
 
 def _correlation(pairs: pd.DataFrame) -> float:
-    """Pearson's r; NaN where either side is constant, as it is for a single pair."""
-    if len(pairs) < 2 or not (pairs.std() > 0).all():
+    """Pearson's r; NaN where either side is constant, and of two pairs, which always lie on a line."""
+    if len(pairs) < 3 or not (pairs.std() > 0).all():
         return float("nan")
     return float(pairs["predicted"].corr(pairs["reference"]))
 

@@ -82,6 +82,7 @@ def _box(axes: Axes, values: np.ndarray, centre: float, width: float, index: int
         alpha=0.75,
         linewidths=0,
         zorder=3,
+        clip_on=False,
     )
 
 

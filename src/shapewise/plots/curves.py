@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from shapewise.plots.runs import Run
 from shapewise.plots.style import (
@@ -69,7 +70,7 @@ def _panel(axes: Axes, title: str, suffix: str, runs: Sequence[Run]) -> None:
             continue
         series = _series(run.log, f"val_dice{suffix}")
         axes.plot(
-            series.index.to_numpy(),
+            series.index.to_numpy() + 1,
             series.to_numpy(),
             color=run_colour(index),
             linewidth=1.8,
@@ -78,4 +79,5 @@ def _panel(axes: Axes, title: str, suffix: str, runs: Sequence[Run]) -> None:
             markevery=max(1, len(series) // 10),
         )
     axes.set_ylim(0, 1)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     quieten(axes)

@@ -189,4 +189,4 @@ def _footer(runs: Sequence[Run], command: str) -> Markup:
 
 
 def _shown(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

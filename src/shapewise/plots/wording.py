@@ -26,6 +26,7 @@ PENALTIES = {
     "quadratic": "quadratic penalty",
     "hinge": "hinge penalty",
     "augmented_lagrangian": "augmented Lagrangian",
+    "projection": "moment projection",
 }
 
 
@@ -101,8 +102,8 @@ def supervised_by(run: Run) -> str:
     supervision = run.experiment.supervision
     if supervision.kind == "pixels":
         return "cross-entropy on pixels"
-    raw = ", raw residuals" if supervision.residuals == "raw" else ""
-    return PENALTIES[supervision.kind] + raw
+    residuals = "" if supervision.residuals == "relative" else f", {supervision.residuals} residuals"
+    return PENALTIES[supervision.kind] + residuals
 
 
 def epochs(run: Run) -> str:
@@ -115,11 +116,13 @@ def epochs(run: Run) -> str:
 def duration(seconds: float | None) -> str:
     """A time span to two units.
 
-    >>> duration(4350.0), duration(75.2), duration(8.04), duration(None)
-    ('1 h 12 min', '1 min 15 s', '8 s', 'not logged')
+    >>> duration(4350.0), duration(75.2), duration(8.04), duration(0.3), duration(None)
+    ('1 h 12 min', '1 min 15 s', '8 s', 'under 1 s', 'not logged')
     """
     if seconds is None:
         return "not logged"
+    if seconds < 1:
+        return "under 1 s"
     whole = round(seconds)
     hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
     if hours:
