@@ -88,6 +88,7 @@ def test_describe_with_plugins(command: Command, patient: Path, tmp_path: Path) 
     ("code", "hint"),
     [
         (None, "expected an existing Python file"),
+        ("raise SystemExit('bye')", "mine.py: expected a Python file that runs"),
         ("def broken(:", "mine.py: expected a Python file that runs"),
         (PLUGIN.format(name="fails", value="probs.nothing"), "to be a descriptor that works"),
         (PLUGIN.format(name="shapeless", value="probs"), "to be values (1, 3, 1)"),

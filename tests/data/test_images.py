@@ -141,6 +141,22 @@ def test_absurd_spacing_of_a_metaimage(tmp_path, write_image, texture, size):
             read(path)
 
 
+@pytest.mark.parametrize("ending", ["nii", "nii.gz", "hdr", "img"])
+def test_capitals_in_the_ending(tmp_path, write_image, texture, ending):
+    texture[0, 0, 0] = np.nan
+    for value in (np.nan, 1):
+        texture[0, 0, 0] = value
+        write_image(tmp_path / f"image.{ending}", texture)
+        for path in [*tmp_path.glob("image.*")]:
+            path.rename(tmp_path / path.name.replace("image", "IMAGE").upper())
+        path = tmp_path / f"IMAGE.{ending.upper()}"
+        if np.isnan(value):
+            with pytest.raises(DataError, match=r"IMAGE\..*: expected finite voxels"):
+                read_image(path)
+        else:
+            np.testing.assert_array_equal(SimpleITK.GetArrayFromImage(read_image(path)), texture)
+
+
 def test_the_voxels_of_a_pair_are_missing(tmp_path, write_image, texture):
     path = write_image(tmp_path / "image.hdr", texture)
     path.with_suffix(".img").unlink()

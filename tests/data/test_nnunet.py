@@ -98,6 +98,27 @@ def test_broken_description(dataset, changes, message):
     assert message in str(caught.value)
 
 
+def test_description_from_a_windows_editor(dataset):
+    path = dataset / "dataset.json"
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert len(nnunet.find(dataset)[0]) == 2
+
+
+@pytest.mark.parametrize("name", ["", " ", "LV "])
+def test_class_that_a_table_cannot_name(dataset, name):
+    describe(dataset, labels={"background": 0, name: 1})
+    with pytest.raises(DataError, match=r"dataset\.json: expected names without spaces around them, found"):
+        nnunet.find(dataset)
+
+
+def test_case_that_a_table_cannot_name(dataset, write_image, texture):
+    write_image(dataset / "imagesTr" / "c _0000.nii.gz", texture)
+    with pytest.raises(
+        DataError, match=r"c _0000\.nii\.gz: expected names without spaces around them, found"
+    ):
+        nnunet.find(dataset)
+
+
 @pytest.mark.parametrize("text", ["{", "[]", "\xff"])
 def test_description_that_is_no_object(dataset, text):
     (dataset / "dataset.json").write_bytes(text.encode("latin-1"))

@@ -52,7 +52,8 @@ def describe(
             raise ArgumentError("descriptors", expected="names, each once", found=f"{name} {count} times")
     cases = [case for case in study.cases if case.mask is not None]
     if not cases:
-        raise DataError("describe", expected="at least one case with a mask", found="none")
+        where = study.cases[0].image if study.cases else "describe"
+        raise DataError(where, expected="a mask of this image or another", found="none")
     watched = track(
         cases,
         "describing masks",

@@ -72,16 +72,16 @@ def check_finite(path: Path, voxels: np.ndarray) -> None:
 
 def _files(path: Path) -> tuple[Path, Path]:
     """Where the header is, and where the voxels are: in one file, or in a pair of which `path` is one."""
-    stem, _, ending = path.name.removesuffix(".gz").rpartition(".")
-    if ending == "nii":
+    name = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    if name.suffix.lower() == ".nii":
         return path, path
-    head, voxels = (_either(path.with_name(f"{stem}.{name}")) for name in ("hdr", "img"))
-    return head, voxels
+    return _half(name, ".hdr"), _half(name, ".img")
 
 
-def _either(path: Path) -> Path:
-    packed = path.with_name(f"{path.name}.gz")
-    return packed if packed.exists() and not path.exists() else path
+def _half(name: Path, ending: str) -> Path:
+    spell = str.upper if name.suffix.isupper() else str.lower
+    half, packed = (name.with_suffix(spell(ending + more)) for more in ("", ".gz"))
+    return packed if packed.exists() and not half.exists() else half
 
 
 def _header(stored: bytes) -> tuple[np.void, Order]:
@@ -93,7 +93,7 @@ def _header(stored: bytes) -> tuple[np.void, Order]:
 def _bytes(path: Path) -> bytes:
     try:
         stored = path.read_bytes()
-        return gzip.decompress(stored) if path.suffix == ".gz" else stored
+        return gzip.decompress(stored) if path.suffix.lower() == ".gz" else stored
     except FileNotFoundError:
         raise DataError(path, expected="the other half of an image", found="no such file") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -50,8 +50,14 @@ def _visible(folder: Path, ending: str) -> list[Path]:
 
 def _case(root: Path, image: Path, ending: str) -> Case:
     name = image.name.removesuffix(f"_0000{ending}")
+    _check_name(image, name)
     mask = root / "labelsTr" / f"{name}{ending}"
     return Case(name, re.sub(r"_frame\d+$", "", name), 0, image, mask if mask.exists() else None)
+
+
+def _check_name(path: Path, name: str) -> None:
+    if not name or name != name.strip():  # a table would not keep them
+        raise DataError(path, expected="names without spaces around them", found=repr(name))
 
 
 def _check_labels_have_images(root: Path, cases: list[Case], ending: str) -> None:
@@ -65,7 +71,7 @@ def _read_description(path: Path) -> dict[str, object]:
     if not path.exists():
         raise DataError(path, expected="nnU-Net's description of the data", found="no such file")
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = json.loads(path.read_text(encoding="utf-8-sig"))  # as Windows writes it
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(path, expected="valid JSON", found=error) from None
     if not isinstance(description, dict):
@@ -97,6 +103,7 @@ def _classes(path: Path, labels: Mapping[str, object]) -> tuple[str, ...]:
     for name, label in labels.items():
         if type(label) is not int:
             raise DataError(path, expected=f"an integer as label of {name!r}", found=label)
+        _check_name(path, name)
         names[label] = name
     in_order = [names.get(label) for label in range(len(labels))]
     classes = tuple(name for name in in_order[1:] if name is not None)

@@ -18,5 +18,5 @@ def load_plugin(path: Path) -> None:
         raise ConfigError("plugins", expected="an existing Python file", found=path)
     try:
         runpy.run_path(str(path))
-    except Exception as error:  # somebody else's code may raise anything
+    except (Exception, SystemExit) as error:  # somebody else's code may raise anything
         raise ConfigError(path, expected="a Python file that runs", found=repr(error)) from error

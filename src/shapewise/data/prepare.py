@@ -204,8 +204,8 @@ def _mask(case: Case) -> Path:
 
 def _files(path: Path) -> list[Path]:
     """The file and, where header and voxels are two, the others of its name."""
-    name = Path(path.name.removesuffix(".gz"))
-    if name.suffix not in (".mhd", ".hdr", ".img", ".nhdr"):
+    name = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    if name.suffix.lower() not in (".mhd", ".hdr", ".img", ".nhdr"):
         return [path]
     return sorted(path.parent.glob(f"{glob.escape(name.stem)}.*"))
 
