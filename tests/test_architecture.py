@@ -14,7 +14,8 @@ MAY_IMPORT = {
     "errors": set(),
     "descriptors": LEAVES,
     "constraints": LEAVES,
-    "losses": LEAVES | {"descriptors", "constraints"},
+    "projection": LEAVES | {"descriptors", "constraints"},
+    "losses": LEAVES | {"descriptors", "constraints", "projection"},
     "data": LEAVES | {"descriptors"},
     "networks": LEAVES,
     "training": LEAVES | {"losses", "constraints", "data"},
@@ -29,7 +30,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": LEAVES | {"config", "runs", "data", "evaluation", "plots"},
 }
-PURE = {"typing", "errors", "descriptors", "constraints", "losses"}
+PURE = {"typing", "errors", "descriptors", "constraints", "projection", "losses"}
 PURE_MAY_IMPORT = {"torch", "numpy", "jaxtyping"}
 
 

@@ -92,8 +92,9 @@ def test_the_same_seed_gives_the_same_initial_weights_whatever_the_supervision(
     phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
 ) -> None:
     states = []
-    for kind in ("pixels", "barrier", "quadratic", "augmented_lagrangian"):
-        experiment = load_experiment(experiment_file(supervision=kind))
+    for kind in ("pixels", "barrier", "quadratic", "augmented_lagrangian", "projection"):
+        supervision = {"kind": kind, "descriptors": ["volume", "centroid", "spread"]}
+        experiment = load_experiment(experiment_file(supervision=supervision))
         study = build_study(experiment, phantom)
         split = build_split(experiment, study)
         table = build_table(experiment, study, split, tmp_path / "descriptors.csv")
@@ -104,11 +105,12 @@ def test_the_same_seed_gives_the_same_initial_weights_whatever_the_supervision(
         assert all(torch.equal(state[key], states[0][key]) for key in states[0])
 
 
-@pytest.mark.parametrize("kind", ["pixels", "quadratic", "augmented_lagrangian"])
+@pytest.mark.parametrize("kind", ["pixels", "quadratic", "augmented_lagrangian", "projection"])
 def test_every_supervision_trains(
     kind: str, phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
 ) -> None:
-    experiment = load_experiment(experiment_file(supervision=kind))
+    supervision = {"kind": kind, "descriptors": ["volume", "centroid", "spread"]}
+    experiment = load_experiment(experiment_file(supervision=supervision))
     train(experiment, phantom, tmp_path / "run")
     log = pd.read_csv(tmp_path / "run" / "log.csv")
     assert log["train_loss"].notna().all()
@@ -332,6 +334,15 @@ def test_pixel_supervision_without_masks_is_refused(
 ) -> None:
     with pytest.raises(DataError, match="mask"):
         train(load_experiment(experiment_file(supervision="pixels")), maskless, tmp_path / "run")
+
+
+def test_a_projection_takes_moments_only(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    experiment = load_experiment(experiment_file(supervision={"kind": "projection"}))
+    with pytest.raises(ConfigError, match="length"):
+        train(experiment, phantom, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_selection_by_dice_needs_masks(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from shapewise.data.augmentation import Augmentation
 from shapewise.data.cases import Case, Study
 from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
+from shapewise.data.plugins import load_plugin
 from shapewise.data.prepare import Preprocessing, prepare_images, prepare_masks
 from shapewise.data.slices import Slices, stack
 from shapewise.data.splits import split_patients
@@ -25,14 +25,16 @@ from shapewise.data.table import read_table, write_table
 from shapewise.data.targets import table_targets
 from shapewise.descriptors import registry
 from shapewise.errors import ArgumentError, ConfigError, DataError
-from shapewise.losses import Relation, ShapeConstraintLoss
+from shapewise.losses import MomentProjectionLoss, Relation, ShapeConstraintLoss
 from shapewise.networks.registry import build_network
 from shapewise.training import (
     EpochShuffle,
     Optimisation,
     PixelSupervision,
+    ProjectionSupervision,
     SegmentationModule,
     ShapeSupervision,
+    Supervision,
 )
 
 Split = Mapping[str, list[Case]]
@@ -53,16 +55,10 @@ def load_plugins(experiment: Experiment, folder: Path) -> None:
     """Run the Python files that register an experiment's own descriptors.
 
     Raises:
-        ConfigError: a file is missing.
+        ConfigError: a file is missing, or fails.
     """
     for plugin in experiment.plugins:
-        path = folder / plugin
-        if not path.is_file():
-            raise ConfigError("plugins", expected="an existing Python file", found=path)
-        try:
-            runpy.run_path(str(path))
-        except Exception as error:  # somebody else's code may raise anything
-            raise ConfigError(path, expected="a Python file that runs", found=repr(error)) from error
+        load_plugin(folder / plugin)
 
 
 def build_study(experiment: Experiment, root: Path) -> Study:
@@ -123,7 +119,7 @@ def build_penalty(supervision: SupervisionConfig) -> Penalty:
     match supervision.kind:
         case "quadratic":
             return Quadratic()
-        case "hinge" | "pixels":
+        case "hinge" | "pixels" | "projection":
             return Hinge()
         case "augmented_lagrangian":
             return AugmentedLagrangian(rho=supervision.rho)
@@ -237,13 +233,26 @@ def build_fit(
     )
 
 
-def build_supervision(
-    supervision: SupervisionConfig, classes: Sequence[str]
-) -> PixelSupervision | ShapeSupervision:
+def build_supervision(supervision: SupervisionConfig, classes: Sequence[str]) -> Supervision:
     """Build what the network learns from."""
     if supervision.kind == "pixels":
         return PixelSupervision()
+    if supervision.kind == "projection":
+        return ProjectionSupervision(build_projection(supervision))
     return ShapeSupervision(build_loss(supervision, classes, build_penalty(supervision)))
+
+
+def build_projection(supervision: SupervisionConfig) -> MomentProjectionLoss:
+    """Build the moment projection loss; raises `ConfigError` for a descriptor that is no moment."""
+    try:
+        return MomentProjectionLoss(
+            supervision.descriptors,
+            sharpening=supervision.sharpening,
+            error=supervision.error,
+            softmax=True,
+        )
+    except ArgumentError as error:
+        raise ConfigError("supervision", expected="descriptors that are moments", found=error) from None
 
 
 def build_optimisation(experiment: Experiment) -> Optimisation:

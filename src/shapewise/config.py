@@ -89,13 +89,17 @@ class RelationConfig(Section):
 class SupervisionConfig(Section):
     """What the network learns from."""
 
-    kind: Literal["pixels", "barrier", "quadratic", "hinge", "augmented_lagrangian"] = "barrier"
+    kind: Literal["pixels", "barrier", "quadratic", "hinge", "augmented_lagrangian", "projection"] = "barrier"
     descriptors: tuple[str, ...] = ("volume", "centroid", "spread", "length")
     margin: float = Field(0.1, ge=0, description="relative half-width of the bounds")
     absolute_margins: dict[str, float] = Field({}, description="half-widths in raw units, by descriptor")
     residuals: Literal["relative", "logarithmic", "raw"] = "relative"
     t: ScheduleConfig = ScheduleConfig()
     rho: float = Field(1.0, gt=0, description="the augmented Lagrangian's quadratic weight")
+    sharpening: float = Field(
+        1.5, ge=0, description="what a projection's log-probabilities are multiplied by"
+    )
+    error: float = Field(0.0, ge=0, description="relative error of the numbers that a projection allows for")
     relations: tuple[RelationConfig, ...] = ()
 
 

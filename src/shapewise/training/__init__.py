@@ -3,7 +3,12 @@
 from shapewise.training.log import EpochLog
 from shapewise.training.module import Optimisation, SegmentationModule
 from shapewise.training.sampling import CaseBatches, EpochShuffle
-from shapewise.training.supervision import PixelSupervision, ShapeSupervision
+from shapewise.training.supervision import (
+    PixelSupervision,
+    ProjectionSupervision,
+    ShapeSupervision,
+    Supervision,
+)
 
 __all__ = [
     "CaseBatches",
@@ -11,6 +16,8 @@ __all__ = [
     "EpochShuffle",
     "Optimisation",
     "PixelSupervision",
+    "ProjectionSupervision",
     "SegmentationModule",
     "ShapeSupervision",
+    "Supervision",
 ]

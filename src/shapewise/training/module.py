@@ -15,7 +15,7 @@ from shapewise.errors import DivergedError
 from shapewise.losses import ShapeConstraintLoss
 from shapewise.training.clipping import clip_each_image
 from shapewise.training.sampling import stream_seed
-from shapewise.training.supervision import PixelSupervision, ShapeSupervision, table_bounds
+from shapewise.training.supervision import Supervision, table_bounds
 from shapewise.training.validation import CaseDice, WeightedMean
 from shapewise.typing import Int, Tensor
 
@@ -52,7 +52,7 @@ class SegmentationModule(pl.LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        supervision: PixelSupervision | ShapeSupervision,
+        supervision: Supervision,
         augmentation: Augmentation,
         optimisation: Optimisation,
         *,

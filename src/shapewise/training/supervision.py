@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shapewise.constraints import Bounds
-from shapewise.losses import ShapeConstraintLoss
+from shapewise.losses import MomentProjectionLoss, ShapeConstraintLoss
 from shapewise.typing import Logits
 
 
@@ -39,6 +39,26 @@ class ShapeSupervision(nn.Module):
     def start_epoch(self, epoch: int) -> None:
         """Move the penalty on: a barrier's t grows, multipliers are updated."""
         self.loss.start_epoch(epoch)
+
+
+class ProjectionSupervision(nn.Module):
+    """A moment projection loss towards the values of a descriptor table; it never sees a mask."""
+
+    def __init__(self, loss: MomentProjectionLoss) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
+        """Score `logits` against `batch["targets"]`."""
+        total: Tensor = self.loss(logits, {name: rows[..., 0] for name, rows in batch["targets"].items()})
+        return total
+
+    def start_epoch(self, epoch: int) -> None:
+        """Nothing here changes from epoch to epoch."""
+
+
+Supervision: TypeAlias = PixelSupervision | ShapeSupervision | ProjectionSupervision
+"""Whatever scores logits against a batch."""
 
 
 def table_bounds(targets: Mapping[str, Tensor]) -> dict[str, Bounds]:
