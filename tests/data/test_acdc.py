@@ -25,6 +25,13 @@ def test_the_info_file_says_which_frame_is_which(tmp_path, acdc_patient):
     assert {case.phase: case.frame for case in acdc.find(tmp_path)} == {"ED": 7, "ES": 1}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
+def test_info_from_any_editor(tmp_path, acdc_patient, encoding):
+    folder = acdc_patient(tmp_path / "patient001")
+    (folder / "Info.cfg").write_text("ED: 1\nES: 7\nNote: Böhm\n", encoding=encoding)
+    assert [case.frame for case in acdc.find(tmp_path)] == [1, 7]
+
+
 def test_training_and_testing(tmp_path, acdc_patient):
     acdc_patient(tmp_path / "training" / "patient001")
     acdc_patient(tmp_path / "testing" / "patient101", masks=False)

@@ -84,6 +84,12 @@ def test_mask_that_differs_in_the_thickness_of_its_one_slice(tmp_path, write_ima
         case.read_mask(("LV",), case.read_image())
 
 
+def test_mask_whose_place_is_no_number(case, write_image):
+    place(case, write_image, Origin=(float("nan"), 0, 0))
+    with pytest.raises(DataError, match=r"mask\.nii\.gz: expected"):
+        case.read_mask(("LV",), case.read_image())
+
+
 def test_empty_mask(case, write_image):
     volume = write_mask(case, write_image, np.zeros((3, 8, 6), np.uint8))
     assert case.read_mask(("LV",), volume).sum() == 0

@@ -55,6 +55,26 @@ def test_missing_file(tmp_path):
         read_image(tmp_path / "nothing.nii.gz")
 
 
+def test_name_that_is_no_text(tmp_path, write_image, texture):
+    path = tmp_path / os.fsdecode(b"h\xe4rt.nii.gz")  # Latin-1, as old archives unpack
+    path.write_bytes(write_image(tmp_path / "heart.nii.gz", texture).read_bytes())
+    for read in (read_image, read_spacing):
+        with pytest.raises(DataError, match=r"expected a name in UTF-8, found 'h\\udce4rt\.nii\.gz'"):
+            read(path)
+
+
+def test_name_that_is_too_long(tmp_path):
+    with pytest.raises(DataError, match=r"x\.nii: expected an image, found File name too long"):
+        read_image(tmp_path / f"{'x' * 300}.nii")
+
+
+def test_no_voxels(tmp_path, write_image, texture):
+    path = write_image(tmp_path / "image.mhd", texture)
+    path.write_text(path.read_text().replace("DimSize = 6 8 3", "DimSize = 0 8 3"))
+    with pytest.raises(DataError, match=r"image\.mhd: expected"):
+        read_image(path)
+
+
 def test_missing_voxels_of_a_header(tmp_path, write_image, texture, capfd):
     path = write_image(tmp_path / "image.mhd", texture)
     (tmp_path / "image.zraw").unlink()
@@ -190,7 +210,7 @@ def test_constant_image(tmp_path, write_image):
     assert read_voxels(path).GetSize() == (5, 4, 3)
 
 
-def write_series(folder: Path, voxels: np.ndarray, uid: str) -> None:
+def write_series(folder: Path, voxels: np.ndarray, uid: str, distance: float = 5) -> None:
     folder.mkdir(exist_ok=True)
     writer = SimpleITK.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
@@ -199,7 +219,7 @@ def write_series(folder: Path, voxels: np.ndarray, uid: str) -> None:
         image.SetSpacing((1.5, 2.0, 5.0))
         image.SetMetaData("0008|0060", "MR")
         image.SetMetaData("0020|000e", uid)
-        image.SetMetaData("0020|0032", f"0\\0\\{5 * index}")
+        image.SetMetaData("0020|0032", f"0\\0\\{distance * index}")
         image.SetMetaData("0020|0037", "1\\0\\0\\0\\1\\0")
         # File names run against the slices: positions must decide.
         writer.SetFileName(str(folder / f"{uid}_{len(voxels) - index}.dcm"))
@@ -221,6 +241,63 @@ def test_dicom_series_with_a_slice_missing(tmp_path):
     with pytest.raises(
         DataError, match=r"expected a series of slices at equal distances, found .* 5 to 10 mm"
     ):
+        read_image(tmp_path / "series")
+
+
+def test_dicom_slices_in_one_place(tmp_path):
+    voxels = np.random.default_rng(0).integers(0, 1000, (4, 8, 6)).astype(np.int16)
+    write_series(tmp_path / "cine", voxels, "1.2.3", distance=0)
+    with pytest.raises(
+        DataError, match=r"cine: expected a series of slices at equal distances, found .* 0 to 0"
+    ):
+        read_image(tmp_path / "cine")
+
+
+def test_dicom_slices_that_are_not_finite_apart(tmp_path):
+    voxels = np.random.default_rng(0).integers(0, 1000, (2, 8, 6)).astype(np.int16)
+    write_series(tmp_path / "series", voxels, "1.2.3", distance=1e30)
+    with pytest.raises(DataError, match="series: expected spacings from 1e-06"):
+        read_image(tmp_path / "series")
+
+
+def test_other_files_beside_a_dicom_series(tmp_path):
+    voxels = np.random.default_rng(0).integers(0, 1000, (3, 8, 6)).astype(np.int16)
+    write_series(tmp_path / "series é [1]", voxels, "1.2.3")
+    (tmp_path / "series é [1]" / "Thumbs.db").write_bytes(b"no image")
+    (tmp_path / "series é [1]" / "._1.2.3_1.dcm").write_bytes(b"of a Mac")
+    assert read_image(tmp_path / "series é [1]").GetSize() == (6, 8, 3)
+
+
+def test_a_dicom_slice_whose_name_is_no_text(tmp_path):
+    write_series(tmp_path / "series", np.arange(96, dtype=np.int16).reshape(2, 8, 6), "1.2.3")
+    path = tmp_path / "series" / "1.2.3_1.dcm"
+    path.rename(path.with_name(os.fsdecode(b"B\xe4uml.dcm")))
+    with pytest.raises(DataError, match="expected a name in UTF-8, found 'B"):
+        read_image(tmp_path / "series")
+
+
+@pytest.mark.parametrize("kept", [0, 0.9])
+@pytest.mark.parametrize("ending", ["", ".dcm"])
+def test_a_dicom_slice_cut_short(tmp_path, kept, ending, capfd):
+    voxels = np.random.default_rng(0).integers(0, 1000, (3, 8, 6)).astype(np.int16)
+    write_series(tmp_path / "series", voxels, "1.2.3")
+    for number in (1, 2, 3):
+        path = tmp_path / "series" / f"1.2.3_{number}.dcm"
+        path = path.rename(path.with_name(f"{number}{ending}"))
+    stored = path.read_bytes()
+    path.write_bytes(stored[: int(kept * len(stored))] or stored[:140])
+    with pytest.raises(DataError, match=rf"{path.name}: expected a complete DICOM slice, found one that"):
+        read_image(tmp_path / "series")
+    assert capfd.readouterr().err == ""
+
+
+def test_dicom_slices_of_other_sizes(tmp_path):
+    random = np.random.default_rng(0)
+    write_series(tmp_path / "series", random.integers(0, 1000, (2, 8, 6)).astype(np.int16), "1.2.3")
+    write_series(tmp_path / "other", random.integers(0, 1000, (4, 9, 6)).astype(np.int16), "1.2.3")
+    (tmp_path / "other" / "1.2.3_1.dcm").rename(tmp_path / "series" / "1.2.3_4.dcm")
+    (tmp_path / "other" / "1.2.3_2.dcm").rename(tmp_path / "series" / "1.2.3_3.dcm")
+    with pytest.raises(DataError, match="series: expected"):
         read_image(tmp_path / "series")
 
 

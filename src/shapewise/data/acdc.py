@@ -70,7 +70,7 @@ def _read_frames(path: Path) -> dict[str, int]:
 
 
 def _entries(path: Path) -> list[tuple[str, str]]:
-    lines = path.read_text(errors="replace").splitlines()
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     pairs = (line.partition(":") for line in lines if ":" in line)
     return [(key.strip(), value.strip()) for key, _, value in pairs]
 

@@ -106,7 +106,7 @@ class Study:
 def _check_place(path: Path, mask: SimpleITK.Image, volume: Volume) -> None:
     """Half a pixel is more than any file format rounds off."""
     away = np.linalg.norm(corners(mask) - volume.corners, axis=1).max()
-    if away > min(volume.spacing) / 2:
+    if not away <= min(volume.spacing) / 2:  # NaN too
         found = f"corners {away:.3g} mm away"
         spacing = tuple(reversed(mask.GetSpacing()))
         if not np.allclose(spacing, volume.spacing, rtol=1e-3):

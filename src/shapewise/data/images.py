@@ -49,8 +49,7 @@ def read_image(path: str | Path) -> SimpleITK.Image:
 def read_voxels(path: str | Path) -> SimpleITK.Image:
     """Read a 3-D image or label mask, whatever its values; see `read_image` for the rest."""
     path = Path(path)
-    if not path.exists():
-        raise DataError(path, expected="an image", found="no such file")
+    _check_openable(path)
     with _native_stderr_silenced():
         image = _read_series(path) if path.is_dir() else _read_file(path)
     if image.GetDimension() != 3:
@@ -60,6 +59,8 @@ def read_voxels(path: str | Path) -> SimpleITK.Image:
         raise DataError(path, expected="one value a voxel", found=found)
     if "complex" in image.GetPixelIDTypeAsString():
         raise DataError(path, expected="real voxels", found="complex numbers")
+    if image.GetNumberOfPixels() == 0:
+        raise DataError(path, expected="at least one voxel", found=f"a size of {image.GetSize()}")
     return image
 
 
@@ -88,8 +89,25 @@ def write_image(image: SimpleITK.Image, path: Path) -> None:
 
 def read_spacing(path: str | Path) -> tuple[float, ...]:
     """Read the (slice, row, column) spacing in mm from an image's header, and none of its voxels."""
+    _check_openable(Path(path))
     with _native_stderr_silenced():
         return tuple(reversed(_read_header(Path(path)).GetSpacing()))
+
+
+def _check_openable(path: Path) -> None:
+    try:
+        if path.is_dir():
+            paths = [path, *path.iterdir()]
+        else:
+            path.open("rb").close()
+            paths = [path]
+    except FileNotFoundError:
+        raise DataError(path, expected="an image", found="no such file") from None
+    except OSError as error:
+        raise DataError(path, expected="an image", found=error.strerror) from None
+    for part in paths:
+        if any(0xD800 <= ord(letter) <= 0xDFFF for letter in str(part)):  # SimpleITK would end the process
+            raise DataError(part, expected="a name in UTF-8", found=ascii(part.name))
 
 
 def _read_file(path: Path) -> SimpleITK.Image:
@@ -115,17 +133,33 @@ def _read_series(folder: Path) -> SimpleITK.Image:
     if len(series) != 1:
         raise DataError(folder, expected="a folder with one DICOM series", found=f"{len(series)} series")
     names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), series[0])
+    _check_all_there(folder, names)
     _check_positions(folder, names)
     reader = SimpleITK.ImageSeriesReader()
     reader.SetFileNames(names)
     return _execute(reader, folder)
 
 
+def _check_all_there(folder: Path, names: Sequence[str]) -> None:
+    # GDCM leaves out what it cannot read: a series cut short at its ends would look whole.
+    known = {Path(name).name for name in names}
+    for path in sorted(folder.iterdir()):
+        if path.name not in known and _is_dicom(path):
+            raise DataError(path, expected="a complete DICOM slice", found="one that cannot be read")
+
+
+def _is_dicom(path: Path) -> bool:
+    if path.name.startswith(".") or path.name == "DICOMDIR" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return path.suffix.lower() == ".dcm" or file.read(132).endswith(b"DICM")
+
+
 def _check_positions(folder: Path, names: Sequence[str]) -> None:
     # ITK takes one slice distance for all: it would close the gap of a missing slice, and stack time frames.
     positions = np.array([_read_header(Path(name)).GetOrigin() for name in names])
     distances = np.linalg.norm(np.diff(positions, axis=0), axis=1)
-    if len(distances) and distances.max() > 1.1 * distances.min():
+    if len(distances) and not 0 < distances.max() <= 1.1 * distances.min():
         found = f"distances from {distances.min():g} to {distances.max():g} mm"
         raise DataError(folder, expected="a series of slices at equal distances", found=found)
 
