@@ -192,8 +192,9 @@ class Terminated(KeyboardInterrupt):
 def main() -> None:
     """Run a command; the package's own errors become one line and exit status 2."""
     quiet_libraries()
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, terminate)
+    for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+        if signal.getsignal(number) is default:  # nobody asked to ignore it
+            signal.signal(number, interrupt)
     try:
         # Not `app()`: Typer would take five lines for a mistyped option, and none for Ctrl-C.
         command = typer.main.get_command(app)
@@ -213,9 +214,11 @@ def main() -> None:
         sys.exit(128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT))
 
 
-def terminate(number: int, frame: FrameType | None) -> None:
-    """Leave as after Ctrl-C, so that everything unfinished is taken away."""
-    raise Terminated
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Leave by an exception, which takes away what is unfinished; a second signal must not stop that."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 
 def usage_line(error: Any) -> str:
