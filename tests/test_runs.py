@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -157,11 +156,10 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
 def start(phantom: Path, experiment_file: ExperimentFile) -> Callable[..., subprocess.Popen[str]]:
     """Starts a long `shapewise train` in the background."""
 
-    def train_in_background(run: Path, *overrides: str) -> subprocess.Popen[str]:
-        command = [Path(sys.executable).with_name("shapewise"), "train", experiment_file(), *overrides]
+    def train_in_background(run: Path) -> subprocess.Popen[str]:
+        command = [Path(sys.executable).with_name("shapewise"), "train", experiment_file()]
         return subprocess.Popen(
             [*command, "training.epochs=500", "--data", phantom, "--out", run],
-            start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -205,24 +203,6 @@ def test_a_run_interrupted_before_it_trains_leaves_nothing(
     assert errors == f"interrupted; the same command starts {run}\n"
     assert not run.exists()
     assert not list((tmp_path / ".shapewise-cache").glob("*.part"))
-
-
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no distributed package")
-def test_every_process_of_a_training_ends_when_all_are_told_to(
-    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    """As `timeout` and batch systems tell them: none may wait for another that is gone."""
-    run = tmp_path / "run"
-    process = start(run, "training.devices=2")
-    wait_for(run / "checkpoints" / "last.ckpt")
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        _, errors = process.communicate(timeout=30)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 143, errors
-    assert errors == f"interrupted; the same command resumes {run}\n"
 
 
 def test_two_trainings_never_share_a_folder(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from shapewise.training.trainer import MovableCheckpoint
+from shapewise.training.trainer import MovableCheckpoint, build_trainer, fit
 
 
 class Falling(pl.LightningModule):
@@ -55,3 +56,30 @@ def test_a_moved_run_keeps_its_best_epoch(tmp_path: Path) -> None:
     assert best.best_model_score.item() == 1.0
     again = torch.load(tmp_path / "there" / "best.ckpt", weights_only=True)["state_dict"]["weight"]
     assert torch.equal(first, again)
+
+
+class Watching(Falling):
+    """Looks at who handles SIGTERM while it trains."""
+
+    def training_step(self, batch: torch.Tensor, batch_index: int) -> torch.Tensor:
+        self.handler = signal.getsignal(signal.SIGTERM)
+        return super().training_step(batch, batch_index)
+
+    def validation_step(self, batch: torch.Tensor, batch_index: int) -> None: ...
+
+
+def test_sigterm_stays_with_whoever_handled_it_before(tmp_path: Path) -> None:
+    """Lightning's own handler waits for the other processes, which may have been stopped as well."""
+
+    def mine(number: int, frame: object) -> None: ...
+
+    before = signal.signal(signal.SIGTERM, mine)
+    try:
+        options = {"monitor": "score", "mode": "max", "max_epochs": 1, "accelerator": "cpu"}
+        trainer = build_trainer(tmp_path / "checkpoints", tmp_path / "log.csv", **options)
+        module, batches = Watching(), DataLoader(torch.ones(2, 1), num_workers=0)
+        fit(trainer, module, batches, batches, None)
+        assert module.handler is mine
+        assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)

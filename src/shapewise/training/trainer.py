@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,22 @@ class MovableCheckpoint(ModelCheckpoint):
         super().load_state_dict(moved)
 
 
+class OwnSigterm(pl.Callback):
+    """Leaves SIGTERM to whoever handled it before.
+
+    Lightning's handler waits for the other processes, which may have been stopped as well: `timeout` and
+    batch systems tell all of them at once.
+    """
+
+    def __init__(self) -> None:
+        self.handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Take Lightning's handler away, which it has just put in."""
+        if callable(self.handler):
+            signal.signal(signal.SIGTERM, self.handler)
+
+
 def build_trainer(folder: Path, log: Path, *, monitor: str, mode: str, **options: Any) -> pl.Trainer:
     """Build the trainer of a run.
 
@@ -46,7 +63,7 @@ def build_trainer(folder: Path, log: Path, *, monitor: str, mode: str, **options
     # At the end of an epoch, and not of its validation: a run is then resumed between two epochs.
     keep = partial(MovableCheckpoint, folder, enable_version_counter=False, save_on_train_epoch_end=True)
     terminal = sys.stderr.isatty()
-    callbacks: list[pl.Callback] = [EpochLog(log, say=not terminal)]
+    callbacks: list[pl.Callback] = [EpochLog(log, say=not terminal), OwnSigterm()]
     callbacks += [keep(filename="best", monitor=monitor, mode=mode), keep(filename="last")]
     if options.get("devices", 1) > 1:
         # Each process gathers for the augmented Lagrangian what its own images say.
