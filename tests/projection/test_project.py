@@ -227,11 +227,6 @@ def test_logits_that_do_not_fit_are_refused() -> None:
         project(noise(truth)[:, :2], described(truth, MOMENTS["spread"]))
 
 
-def test_descriptors_that_are_no_moments_are_refused() -> None:
-    with pytest.raises(ArgumentError, match="length"):
-        annotated_moments({"length": torch.ones(1, 1, 1)}, 2)
-
-
 def test_sharpening_keeps_the_simplex_and_the_order() -> None:
     probs = soft()
     sharper = sharpen(probs, 2.0)

@@ -50,8 +50,8 @@ def raw_moments(probs: Probs, order: int, *, spacing: Spacing | None = None) -> 
             [4., 6.]])
     """
     grid = axes(probs, spacing)
-    scaled = _contract(probs, [_powers(axis.scaled, order) for axis in grid])
-    return _contract(scaled, [_uncentre(axis, order) for axis in grid]) * pixel_size(spacing, len(grid))
+    scaled = contract(probs, [powers_of(axis.scaled, order) for axis in grid])
+    return contract(scaled, [_uncentre(axis, order) for axis in grid]) * pixel_size(spacing, len(grid))
 
 
 @at_least_float32
@@ -125,7 +125,7 @@ def scaled_central(probs: Probs, marginals: Marginals, order: int) -> Moments:
     """
     pairs = zip(marginals.grid, marginals.split_means(), strict=True)
     shifted = [axis.scaled - mean for axis, mean in pairs]
-    return _contract(probs, [_powers(coordinate, order) for coordinate in shifted])
+    return contract(probs, [powers_of(coordinate, order) for coordinate in shifted])
 
 
 def scale_powers(moments: Moments, grid: Sequence[Axis], *, unit: float = 1.0) -> Moments:
@@ -153,15 +153,20 @@ def scale_each_axis(moments: Moments, factors: Sequence[Tensor]) -> Moments:
     return moments
 
 
-def _contract(array: Tensor, matrices: Sequence[Tensor]) -> Tensor:
-    """Multiply each trailing axis by its matrix ``(n, m)`` or, one a class, ``(B, K, n, m)``."""
+def contract(array: Tensor, matrices: Sequence[Tensor]) -> Tensor:
+    """Multiply each trailing axis of ``(B, K, *S)`` by its matrix: ``(n, m)``, or ``(B, K, n, m)``.
+
+    >>> image = torch.ones(1, 1, 2, 3)
+    >>> contract(image, [torch.ones(2, 4), torch.ones(3, 1)]).shape
+    torch.Size([1, 1, 4, 1])
+    """
     for matrix in reversed(matrices):
         product = array.flatten(2, -2) @ matrix
         array = product.reshape(*array.shape[:-1], -1).movedim(-1, 2)
     return array
 
 
-def _powers(coordinate: Tensor, order: int) -> Tensor:
+def powers_of(coordinate: Tensor, order: int) -> Tensor:
     """``(..., n)`` to ``(..., n, order + 1)``, by products so that 0^0 is 1 and its gradient 0."""
     if order < 0:
         raise ArgumentError("order", expected="a non-negative integer", found=order)

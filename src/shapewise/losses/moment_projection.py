@@ -86,7 +86,7 @@ class MomentProjectionLoss(nn.Module):
         """
         with torch.autocast(input.device.type, enabled=False):
             log_probs = self._log_probs(input)
-            aim = sharpen(self.project(input, target).probs, self.sharpening)
+            aim = sharpen(self._project(log_probs.detach(), target).probs, self.sharpening)
             each = -(aim * log_probs).sum(1).flatten(1).mean(1)
         if self.reduction == "none":
             return each
@@ -95,12 +95,13 @@ class MomentProjectionLoss(nn.Module):
     @torch.no_grad()
     def project(self, input: Logits | Probs, target: Target) -> Projection:
         """Return the distribution that the target is made of, and whether it has the annotated moments."""
-        log_probs = self._log_probs(input)
-        given = {
-            name: annotation(name, self._values(target, log_probs), log_probs[:, 1:])
-            for name in self.descriptors
-        }
-        moments = annotated_moments(given, input.ndim - 2, error=self.error)
+        with torch.autocast(input.device.type, enabled=False):
+            return self._project(self._log_probs(input), target)
+
+    def _project(self, log_probs: Tensor, target: Target) -> Projection:
+        values = self._values(target, log_probs)
+        given = {name: annotation(name, values, log_probs[:, 1:]) for name in self.descriptors}
+        moments = annotated_moments(given, log_probs.ndim - 2, error=self.error)
         return moment_projection(log_probs, moments, iterations=self.iterations)
 
     def _log_probs(self, input: Tensor) -> Tensor:

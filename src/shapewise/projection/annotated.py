@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from shapewise.constraints import Bounds
+from shapewise.descriptors.higher import exponents
 from shapewise.errors import ArgumentError
 from shapewise.typing import Values
 
@@ -63,6 +64,7 @@ def annotated_moments(given: Given, ndim: int, *, error: float = 0.0) -> Annotat
         given: descriptor -> values ``(B, K, C)``, NaN where unknown, or bounds; of ``volume``, ``centroid``,
             ``spread``, ``covariance``, ``third_moments`` and ``fourth_moments``. The covariance replaces the
             spread. Moments about a centroid that is not known are left out, as are those without a spread.
+            A bound that is open on one side counts by its known value alone.
         ndim: 2 or 3.
         error: standard deviation of the annotator's error, relative: of a volume in volumes, of a spread in
             spreads, of a centroid in halves of a spread.
@@ -77,142 +79,106 @@ def annotated_moments(given: Given, ndim: int, *, error: float = 0.0) -> Annotat
     ((0, 0), (1, 0), (0, 1), (2, 0), (0, 2))
     """
     _check(given)
-    values, widths = _values_and_widths(given)
+    values, widths = _middles_and_widths(given)
     first = next(iter(values.values()))
-    nothing = first.new_full((*first.shape[:2], 1), torch.nan)
-    volume = values.get("volume", nothing)
-    spread = _spread(values, nothing.expand(*first.shape[:2], ndim))
+    unknown = torch.full_like(first[..., :1], torch.nan)
+    volume = values.get("volume", unknown)
+    spread = _spread(values, unknown.expand(*unknown.shape[:2], ndim))
     scale = spread.nan_to_num(1.0).clamp_min(SMALLEST_SPREAD)
-    columns = [_Column((0,) * ndim, torch.zeros_like(volume), ~volume.isnan(), widths.get("volume"), 1.0)]
-    columns += _centroid(values, widths, scale, ndim)
+    # Where the volume is not known, that of a box one spread to each side is as good a measure.
+    size = torch.where(volume > 0, volume, (2 * scale).prod(-1, keepdim=True))
+    width = widths["volume"] / size if "volume" in widths else torch.zeros_like(volume)
+    features = [_Features(exponents(0, ndim), torch.zeros_like(volume), width, ~volume.isnan(), 1.0)]
     if "centroid" in values:
-        columns += _central(values, widths, scale, ndim)
-    mean = torch.cat([column.mean.nan_to_num(0.0) for column in columns], -1)
-    known = torch.cat([column.known for column in columns], -1)
-    width = torch.cat([_or_zero(column.width, column.mean) for column in columns], -1)
-    # What nobody has said anything about may be there: it keeps its share of the prediction.
-    present = volume[..., 0] != 0
-    size = _size(volume, scale)
-    reach = torch.cat([torch.full_like(column.mean, column.reach) for column in columns], -1)
-    per_volume = torch.ones_like(width) * size[..., None]
-    per_volume[..., 0] = 1  # a volume's width is in pixels already
-    value = torch.zeros_like(mean)
-    value[..., 0] = volume[..., 0].nan_to_num(0.0)
+        features += _about_the_centroid(values, widths, scale)
+    present = volume != 0  # NaN too: what nobody has said anything about may be there
+    mean, width, known = (
+        torch.cat(columns, -1)
+        for columns in zip(*((f.mean, f.width, f.known) for f in features), strict=True)
+    )
+    reach = mean.new_tensor([f.reach for f in features for _ in f.exponents])
     return AnnotatedMoments(
-        exponents=tuple(column.exponent for column in columns),
+        exponents=tuple(exponent for f in features for exponent in f.exponents),
         centre=values.get("centroid", torch.zeros_like(scale)).nan_to_num(0.0),
         scale=scale,
-        mean=mean,
-        value=value,
-        known=known & present[..., None],
-        present=present,
-        size=size,
-        tolerance=width * per_volume,
-        variance=(error * reach * size[..., None]) ** 2,
+        mean=mean.nan_to_num(0.0),
+        value=F.pad(volume.nan_to_num(0.0), (0, mean.shape[-1] - 1)),
+        known=known & present,
+        present=present[..., 0],
+        size=size[..., 0],
+        tolerance=width.nan_to_num(0.0) * size,
+        variance=(error * reach * size) ** 2,
     )
 
 
-@dataclass(frozen=True)
-class _Column:
-    """One feature of all objects: its exponent, what is subtracted from it, and how well it is known.
+class _Features(NamedTuple):
+    """Some features of all objects.
 
-    ``reach`` says by how many sizes of the object its sum is off where a spread is off by one spread.
+    Attributes:
+        exponents: P of them.
+        mean: what is subtracted from each power, ``(B, K, P)``.
+        width: how far the mean may be off.
+        known: bool.
+        reach: by how many sizes of the object a sum is off where a spread is off by one spread.
     """
 
-    exponent: tuple[int, ...]
+    exponents: tuple[tuple[int, ...], ...]
     mean: Tensor
+    width: Tensor
     known: Tensor
-    width: Tensor | None
     reach: float
 
 
-def degree(order: int, ndim: int) -> list[tuple[int, ...]]:
-    """List the exponents of one total degree, in the order of the components of covariance.
-
-    >>> degree(2, 2)
-    [(2, 0), (1, 1), (0, 2)]
-    """
-    axes = combinations_with_replacement(range(ndim), order)
-    return [tuple(chosen.count(axis) for axis in range(ndim)) for chosen in axes]
-
-
-def _centroid(
-    values: Mapping[str, Tensor], widths: Mapping[str, Tensor], scale: Tensor, ndim: int
-) -> list[_Column]:
-    if "centroid" not in values:
-        return []
-    width = widths["centroid"] / scale
-    return [
-        _Column(exponent, torch.zeros_like(part), ~part.isnan(), half, 2.0)
-        for exponent, part, half in zip(
-            degree(1, ndim), values["centroid"].split(1, -1), width.split(1, -1), strict=True
+def _about_the_centroid(
+    values: Mapping[str, Tensor], widths: Mapping[str, Tensor], scale: Tensor
+) -> list[_Features]:
+    """The features that need to know where an object is: its first moments, and means of higher powers."""
+    ndim = scale.shape[-1]
+    centroid = values["centroid"]
+    located = ~centroid.isnan().any(-1, keepdim=True)
+    found = [
+        _Features(
+            exponents(1, ndim), torch.zeros_like(scale), widths["centroid"] / scale, ~centroid.isnan(), 2.0
         )
     ]
-
-
-def _central(
-    values: Mapping[str, Tensor], widths: Mapping[str, Tensor], scale: Tensor, ndim: int
-) -> list[_Column]:
-    """Second moments and those above: means of u^p over the object."""
-    located = ~values["centroid"].isnan().any(-1, keepdim=True)
-    found = []
-    if "covariance" in values:
-        found += [("covariance", degree(2, ndim), values["covariance"], widths["covariance"], 2.0)]
-    elif "spread" in values:
-        squares = [tuple(2 * (axis == other) for other in range(ndim)) for axis in range(ndim)]
-        least, most = values["spread"] - widths["spread"], values["spread"] + widths["spread"]
-        least, most = least.clamp_min(0) ** 2, most**2
-        found += [("spread", squares, (least + most) / 2, (most - least) / 2, 2.0)]
-    for order, name in ((3, "third_moments"), (4, "fourth_moments")):
+    for order, name in enumerate(("covariance", "third_moments", "fourth_moments"), start=2):
         if name in values:
-            found += [(name, degree(order, ndim), values[name], widths[name], float(order))]
-    columns = []
-    for _, exponents, value, width, reach in found:
-        for index, exponent in enumerate(exponents):
-            unit = torch.ones_like(scale[..., :1])
-            for axis, power in enumerate(exponent):
-                unit = unit * scale[..., axis : axis + 1] ** power
-            mean = value[..., index : index + 1] / unit
-            columns.append(
-                _Column(exponent, mean, located & ~mean.isnan(), width[..., index : index + 1] / unit, reach)
-            )
-    return columns
+            powers = exponents(order, ndim)
+            unit = (scale.unsqueeze(-2) ** scale.new_tensor(powers)).prod(-1)
+            mean = values[name] / unit
+            found.append(_Features(powers, mean, widths[name] / unit, located & ~mean.isnan(), float(order)))
+        elif name == "covariance" and "spread" in values:
+            squares = tuple(power for power in exponents(2, ndim) if 2 in power)
+            least, most = ((values["spread"] + side * widths["spread"]) / scale for side in (-1, 1))
+            least, most = least.clamp_min(0) ** 2, most**2
+            mean = (least + most) / 2
+            found.append(_Features(squares, mean, (most - least) / 2, located & ~mean.isnan(), 2.0))
+    return found
 
 
-def _values_and_widths(given: Given) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The middle of what is allowed, and half of its width: 0 for plain values."""
+def _middles_and_widths(given: Given) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The middle of what is allowed, and half of its width: 0 for plain values and for open bounds."""
     values, widths = {}, {}
     for name, annotation in given.items():
         if isinstance(annotation, Bounds):
-            middle, half = (
-                (annotation.lower + annotation.upper) / 2,
-                (annotation.upper - annotation.lower) / 2,
+            middle = (annotation.lower + annotation.upper) / 2
+            half = (annotation.upper - annotation.lower) / 2
+            # Not its `center`: a bound open on one side is no value.
+            value = (
+                torch.full_like(middle, torch.nan) if annotation.reference is None else annotation.reference
             )
-            bounded = middle.isfinite()
-            centre = annotation.center()
-            values[name] = torch.where(bounded, middle, centre)
-            widths[name] = torch.where(bounded, half, torch.zeros_like(half))
+            values[name] = torch.where(middle.isfinite(), middle, value)
+            widths[name] = torch.where(middle.isfinite(), half, 0.0)
         else:
             values[name], widths[name] = annotation, torch.zeros_like(annotation)
     return values, widths
 
 
 def _spread(values: Mapping[str, Tensor], unknown: Tensor) -> Tensor:
-    ndim = unknown.shape[-1]
-    if "covariance" in values:
-        diagonal = [index for index, exponent in enumerate(degree(2, ndim)) if 2 in exponent]
-        return values["covariance"][..., diagonal].clamp_min(0).sqrt()
-    return values.get("spread", unknown)
-
-
-def _size(volume: Tensor, scale: Tensor) -> Tensor:
-    """The volume, or that of a box two spreads to each side where it is not known."""
-    box = (2 * scale).prod(-1)
-    return torch.where(volume[..., 0] > 0, volume[..., 0], box)
-
-
-def _or_zero(width: Tensor | None, like: Tensor) -> Tensor:
-    return torch.zeros_like(like) if width is None else width.nan_to_num(0.0)
+    if "covariance" not in values:
+        return values.get("spread", unknown)
+    diagonal = [index for index, power in enumerate(exponents(2, unknown.shape[-1])) if 2 in power]
+    return values["covariance"][..., diagonal].clamp_min(0).sqrt()
 
 
 def _check(given: Given) -> None:

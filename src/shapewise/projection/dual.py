@@ -10,12 +10,12 @@ is contracted axis by axis with powers of one coordinate: no feature is ever com
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from shapewise.descriptors.moments import contract, powers_of
 from shapewise.projection.annotated import AnnotatedMoments
 
 
@@ -114,19 +114,4 @@ class Problem:
         """Powers of one coordinate of every object, ``(B, K, size, highest + 1)``."""
         centre, scale = self.moments.centre[..., axis, None], self.moments.scale[..., axis, None]
         position = torch.arange(size, device=centre.device, dtype=centre.dtype)
-        return ((position - centre) / scale)[..., None] ** torch.arange(
-            self.highest + 1, device=centre.device
-        )
-
-
-def contract(array: Tensor, matrices: Sequence[Tensor]) -> Tensor:
-    """Multiply each trailing axis of ``(B, K, *S)`` by its matrix ``(B, K, n, m)``.
-
-    >>> image = torch.ones(1, 1, 2, 3)
-    >>> contract(image, [torch.ones(1, 1, 2, 4), torch.ones(1, 1, 3, 1)]).shape
-    torch.Size([1, 1, 4, 1])
-    """
-    for matrix in reversed(matrices):
-        product = array.flatten(2, -2) @ matrix if array.ndim > 3 else (array[:, :, None] @ matrix)
-        array = product.reshape(*array.shape[:-1], matrix.shape[-1]).movedim(-1, 2)
-    return array
+        return powers_of((position - centre) / scale, self.highest)
