@@ -35,6 +35,7 @@ format: install
 
 bench: install
 	$(BIN)/python benchmarks/descriptors.py
+	$(BIN)/python benchmarks/enet_step.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
