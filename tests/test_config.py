@@ -70,6 +70,21 @@ def test_overrides_are_typed_and_dotted(tmp_path: Path) -> None:
         ("training: {epochs: many}", "`training.epochs`"),
         ("supervision: barier", "`supervision.kind`"),
         ("supervision: {descriptors: []}", "at least one descriptor"),
+        ("training: {epochs: true}", "`training.epochs` to be neither true nor false, found True"),
+        (
+            "data: {preprocessing: {size: [128]}}",
+            "`data.preprocessing.size` to be a longer list, found [128]",
+        ),
+        ("data: {preprocessing: {size: 128}}", "`data.preprocessing.size` to be a list, found 128"),
+        (
+            "supervision: {relations: [{kind: ratio, classes: [A]}]}",
+            "`supervision.relations.0.classes` to be a longer list",
+        ),
+        ("supervision: {relations: [{classes: [A, B]}]}", "`supervision.relations.0.kind` to be given"),
+        (
+            "supervision: {relations: [{kind: ratio, classes: [A, B], lowr: 1}]}",
+            "did you mean `supervision.relations.0.lower`",
+        ),
         ("- 1", "a mapping"),
         ("training: {epochs: 1}\ntraining: {epochs: 2}", "the key training twice"),
         ("a: [", "valid YAML"),

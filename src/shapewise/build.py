@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +25,8 @@ from shapewise.data.slices import Slices, stack
 from shapewise.data.splits import split_patients
 from shapewise.data.table import read_table, write_table
 from shapewise.data.targets import table_targets
-from shapewise.descriptors import registry
-from shapewise.errors import ArgumentError, ConfigError, DataError
+from shapewise.descriptors import get
+from shapewise.errors import ArgumentError, ConfigError, DataError, TableError
 from shapewise.losses import MomentProjectionLoss, Relation, ShapeConstraintLoss
 from shapewise.networks.registry import build_network
 from shapewise.training import (
@@ -38,6 +40,7 @@ from shapewise.training import (
 )
 
 Split = Mapping[str, list[Case]]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,16 @@ class Fit:
     validation: DataLoader[object]
     monitor: str
     mode: str
+
+
+@contextmanager
+def blaming(section: str) -> Iterator[None]:
+    """Say of a bad argument which key of the experiment it came from."""
+    try:
+        yield
+    except ArgumentError as error:
+        key = f"{section}.{error.argument}"
+        raise ConfigError(key, expected=error.expected, found=error.found) from None
 
 
 def load_plugins(experiment: Experiment, folder: Path) -> None:
@@ -82,14 +95,15 @@ def build_split(experiment: Experiment, study: Study) -> dict[str, list[Case]]:
 def build_preprocessing(experiment: Experiment) -> Preprocessing:
     """Say how slices become inputs."""
     settings = experiment.data.preprocessing
-    return Preprocessing(size=settings.size, spacing=settings.spacing, crop=settings.crop)
+    with blaming("data.preprocessing"):
+        return Preprocessing(size=settings.size, spacing=settings.spacing, crop=settings.crop)
 
 
 def build_table(experiment: Experiment, study: Study, split: Split, out: Path) -> pd.DataFrame | None:
     """Copy the experiment's table to `out`; where it names none, describe the masks that training may see.
 
     A run learns from that copy, whoever made the numbers, and can be moved with it. None if there is neither
-    a table nor a mask.
+    a table nor a mask. Errors about it name the table that it was copied from.
     """
     if not out.exists() and experiment.data.table is not None:
         write_table(read_table(Path(experiment.data.table), study.classes), out)
@@ -99,12 +113,15 @@ def build_table(experiment: Experiment, study: Study, split: Split, out: Path) -
             return None
         names = table_descriptors(experiment.supervision)
         write_table(describe(Study(seen, study.classes, study.layout), descriptors=names), out)
-    return read_table(out, study.classes)
+    table = read_table(out, study.classes)
+    if experiment.data.table is not None:
+        table.attrs["path"] = experiment.data.table
+    return table
 
 
 def table_descriptors(supervision: SupervisionConfig) -> tuple[str, ...]:
     """List the descriptors that the table must hold: those of the constraints, and what scales them."""
-    needed = dict.fromkeys(("volume", "centroid", "spread", *supervision.descriptors))
+    needed = dict.fromkeys(("volume", "spread", *supervision.descriptors))
     return tuple(needed)
 
 
@@ -119,7 +136,7 @@ def build_penalty(supervision: SupervisionConfig) -> Penalty:
     match supervision.kind:
         case "quadratic":
             return Quadratic()
-        case "hinge" | "pixels" | "projection":
+        case "hinge":
             return Hinge()
         case "augmented_lagrangian":
             return AugmentedLagrangian(rho=supervision.rho)
@@ -130,21 +147,18 @@ def build_penalty(supervision: SupervisionConfig) -> Penalty:
 def build_loss(
     supervision: SupervisionConfig, classes: Sequence[str], penalty: Penalty
 ) -> ShapeConstraintLoss:
-    """Build the shape constraint loss; raises `ConfigError` for a descriptor or class that does not exist."""
-    try:
-        for name in supervision.descriptors:
-            registry.get(name)
+    """Build the shape constraint loss; raises `ConfigError` for what it cannot work with."""
+    relations = [build_relation(relation, classes) for relation in supervision.relations]
+    with blaming("supervision"):
         return ShapeConstraintLoss(
             supervision.descriptors,
             penalty=penalty,
             margin=supervision.margin,
             absolute_margins=supervision.absolute_margins,
-            relations=[build_relation(relation, classes) for relation in supervision.relations],
+            relations=relations,
             softmax=True,
             residual_scale=supervision.residuals,
         )
-    except ArgumentError as error:
-        raise ConfigError("supervision", expected="descriptors and classes that exist", found=error) from None
 
 
 def build_relation(relation: RelationConfig, classes: Sequence[str]) -> Relation:
@@ -155,7 +169,9 @@ def build_relation(relation: RelationConfig, classes: Sequence[str]) -> Relation
         raise ConfigError("supervision.relations", expected=f"classes among {names}", found=unknown[0])
     first, second = relation.classes
     options = relation.model_dump(exclude={"classes"})
-    return Relation(pair=(names.index(first), names.index(second)), **options)
+    with blaming("supervision.relations"):
+        get(relation.descriptor)
+        return Relation(pair=(names.index(first), names.index(second)), **options)
 
 
 def build_experiment_network(experiment: Experiment, classes: Sequence[str]) -> nn.Module:
@@ -201,16 +217,15 @@ def build_fit(
     train, _ = build_slices(
         experiment,
         study,
-        split["train"],
+        annotated_cases(experiment, split, "train"),
         None if pixels else table,
         cache,
         masks=pixels,
         annotated_only=True,
     )
-    masks = all(case.mask is not None for case in split["validation"])
-    validation, numbers = build_slices(experiment, study, split["validation"], table, cache, masks=masks)
-    if not masks and table is None:
-        raise DataError("validation split", expected="masks or rows in the table", found="neither")
+    held_out = annotated_cases(experiment, split, "validation")
+    masks = all(case.mask is not None for case in held_out)
+    validation, numbers = build_slices(experiment, study, held_out, table, cache, masks=masks)
     yardstick = None if table is None else build_loss(supervision, study.classes, Hinge())
     module = SegmentationModule(
         network,
@@ -233,6 +248,23 @@ def build_fit(
     )
 
 
+def annotated_cases(experiment: Experiment, split: Split, name: str) -> list[Case]:
+    """Leave out, with a note, the cases of a split that nobody has described: no table, and no mask.
+
+    Raises:
+        DataError: none is left.
+    """
+    if experiment.data.table is not None:
+        return split[name]
+    found = [case for case in split[name] if case.mask is not None]
+    if not found:
+        expected = f"masks for the {name} split, or a table (data.table)"
+        raise DataError(split[name][0].image, expected=expected, found="neither")
+    if left := [case for case in split[name] if case.mask is None]:
+        logger.warning("%s: left out, having no mask: %s", name, ", ".join(case.name for case in left))
+    return found
+
+
 def build_supervision(supervision: SupervisionConfig, classes: Sequence[str]) -> Supervision:
     """Build what the network learns from."""
     if supervision.kind == "pixels":
@@ -244,15 +276,13 @@ def build_supervision(supervision: SupervisionConfig, classes: Sequence[str]) ->
 
 def build_projection(supervision: SupervisionConfig) -> MomentProjectionLoss:
     """Build the moment projection loss; raises `ConfigError` for a descriptor that is no moment."""
-    try:
+    with blaming("supervision"):
         return MomentProjectionLoss(
             supervision.descriptors,
             sharpening=supervision.sharpening,
             error=supervision.error,
             softmax=True,
         )
-    except ArgumentError as error:
-        raise ConfigError("supervision", expected="descriptors that are moments", found=error) from None
 
 
 def build_optimisation(experiment: Experiment) -> Optimisation:
@@ -298,6 +328,9 @@ def build_slices(
         return Slices(prepared.images, masks=labels), prepared.cases
     names = table_descriptors(experiment.supervision)
     targets = table_targets(table, prepared.samples, study.classes, names, prepared.frames, prepared.spacings)
+    if annotated_only and not any(values.isfinite().any() for values in targets.values.values()):
+        where = str(table.attrs["path"])
+        raise TableError(where, expected="a number about a training case", found="none")
     indices = targets.annotated.nonzero().flatten().tolist() if annotated_only else None
     slices = Slices(prepared.images, masks=labels, targets=targets.values, indices=indices)
     return slices, prepared.cases

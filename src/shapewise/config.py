@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from shapewise.errors import ConfigError
 
@@ -19,6 +27,13 @@ class Section(BaseModel):
     """A part of an experiment: immutable, and closed to keys that it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_yes_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError("neither true nor false")
+        return value
 
 
 class PreprocessingConfig(Section):
@@ -261,17 +276,25 @@ def _apply(content: dict[str, Any], override: str) -> None:
 
 def _explain(error: ValidationError, where: str) -> ConfigError:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
+    place, messages = first["loc"], {"missing": "given", "tuple_type": "a list"}
+    if first["type"] == "missing" and isinstance(place[-1], int):
+        place, messages = place[:-1], {"missing": "a longer list"}
+    key = ".".join(str(part) for part in place)
     if first["type"] == "extra_forbidden":
         near = _nearest(key)
         hint = f" (did you mean `{near}`?)" if near else ""
         return ConfigError(where, expected=f"a known key{hint}", found=f"`{key}`")
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    found = repr(first["input"]) if first["type"] != "value_error" else "none"
+    message = messages.get(first["type"], message)
+    found = repr(first["input"]) if key else "none"
     return ConfigError(where, expected=f"`{key}` to be {message}" if key else message, found=found)
 
 
 def _nearest(key: str) -> str | None:
+    section, _, leaf = key.rpartition(".")
+    if section.startswith("supervision.relations."):  # a list, whose keys `valid_keys` does not know
+        near = difflib.get_close_matches(leaf, RelationConfig.model_fields, n=1, cutoff=0.5)
+        return f"{section}.{near[0]}" if near else None
     keys = valid_keys()
     same_leaf = [valid for valid in keys if valid.rpartition(".")[2] == key.rpartition(".")[2]]
     close = same_leaf or difflib.get_close_matches(key, keys, n=1, cutoff=0.5)

@@ -22,6 +22,7 @@ class ArgumentError(ShapewiseError, ValueError):
 
     def __init__(self, argument: str, *, expected: str, found: object) -> None:
         super().__init__(f"Expected argument `{argument}` to be {expected}, but got {found}")
+        self.argument, self.expected, self.found = argument, expected, found
 
 
 class DataError(ShapewiseError):

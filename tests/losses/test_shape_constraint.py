@@ -490,7 +490,7 @@ class TestErrors:
             ({"penalty": torch.nn.ReLU()}, "penalty"),
             ({"margin": -0.1}, "margin"),
             ({"margin": NAN}, "margin"),
-            ({"absolute_margins": {"volume": -1.0}}, "volume"),
+            ({"absolute_margins": {"volume": -1.0}}, r"absolute_margins\['volume'\]"),
             ({"absolute_margins": {"covariance": 1.0}}, "absolute_margins"),
             ({"absent_volume": math.inf}, "absent_volume"),
             ({"descriptors": ["volume", "volume"]}, "descriptors"),

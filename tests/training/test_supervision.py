@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
-from shapewise.losses import ShapeConstraintLoss
-from shapewise.training import PixelSupervision, ShapeSupervision
+from shapewise.losses import MomentProjectionLoss, ShapeConstraintLoss
+from shapewise.training import PixelSupervision, ProjectionSupervision, ShapeSupervision
 from shapewise.training.supervision import table_bounds
 
 NAN = float("nan")
@@ -39,6 +40,24 @@ def test_a_tables_own_bounds_win_over_the_margin() -> None:
     )
     assert report.total.item() == 0
     assert report.satisfied["volume"].item() == 1
+
+
+def test_a_projection_meets_values_exactly_and_bounds_within_them() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 2, 16, 16, generator=generator)
+    volume = logits.softmax(1)[:, 1:].sum((2, 3))[..., None]
+    loss = MomentProjectionLoss(("volume",), softmax=True, sharpening=1.0)
+    supervision = ProjectionSupervision(loss)
+
+    def scored(value: float, lower: float, upper: float) -> Tensor:
+        rows = torch.cat([volume * factor for factor in (value, lower, upper)], -1)
+        return supervision(logits, {"targets": {"volume": rows.unsqueeze(-2)}})
+
+    rested = scored(1.0, NAN, NAN)
+    torch.testing.assert_close(scored(NAN, 0.9, 1.2), rested)
+    torch.testing.assert_close(scored(NAN, 1.2, 1.2), scored(1.2, NAN, NAN))
+    assert scored(1.2, NAN, NAN) > rested
+    torch.testing.assert_close(scored(NAN, NAN, NAN), rested)  # nothing is known
 
 
 def test_a_new_epoch_moves_the_penalty_on() -> None:

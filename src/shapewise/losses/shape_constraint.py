@@ -320,7 +320,8 @@ def _check(loss: ShapeConstraintLoss) -> None:
         raise ArgumentError("sigmoid", expected="False where `softmax` is True", found=True)
     if not loss.descriptors and not loss.relations:
         raise ArgumentError("descriptors", expected="at least one, as there are no relations", found="none")
-    margins = {"margin": loss.margin, "absent_volume": loss.absent_volume or 0.0} | loss.absolute_margins
+    margins = {"margin": loss.margin, "absent_volume": loss.absent_volume or 0.0}
+    margins |= {f"absolute_margins[{name!r}]": width for name, width in loss.absolute_margins.items()}
     for name, value in margins.items():
         if not 0 <= value < math.inf:
             raise ArgumentError(name, expected="a finite number of at least 0", found=value)

@@ -42,7 +42,10 @@ class ShapeSupervision(nn.Module):
 
 
 class ProjectionSupervision(nn.Module):
-    """A moment projection loss towards the values of a descriptor table; it never sees a mask."""
+    """A moment projection loss towards the rows of a descriptor table; it never sees a mask.
+
+    Values are met exactly, and rows with bounds of their own within these.
+    """
 
     def __init__(self, loss: MomentProjectionLoss) -> None:
         super().__init__()
@@ -50,7 +53,7 @@ class ProjectionSupervision(nn.Module):
 
     def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
         """Score `logits` against `batch["targets"]`."""
-        total: Tensor = self.loss(logits, {name: rows[..., 0] for name, rows in batch["targets"].items()})
+        total: Tensor = self.loss(logits, table_bounds(batch["targets"]))
         return total
 
     def start_epoch(self, epoch: int) -> None:
@@ -64,7 +67,7 @@ Supervision: TypeAlias = PixelSupervision | ShapeSupervision | ProjectionSupervi
 def table_bounds(targets: Mapping[str, Tensor]) -> dict[str, Bounds]:
     """Turn (value, lower, upper) on the last axis into bounds around the value.
 
-    A NaN bound means that the table leaves it to the loss's own margin.
+    A NaN bound means that the table leaves it to the loss.
 
     >>> import torch
     >>> values = torch.tensor([[[[10.0, float("nan"), 12.0]]]])

@@ -1,0 +1,166 @@
+"""What stands between an experiment's words and the objects that they mean."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from shapewise.build import (
+    build_fit,
+    build_preprocessing,
+    build_split,
+    build_study,
+    build_supervision,
+    build_table,
+    table_descriptors,
+)
+from shapewise.config import Experiment, load_experiment, parse_experiment
+from shapewise.data.cases import Case, Study
+from shapewise.errors import ConfigError, DataError, TableError
+
+ExperimentFile = Callable[..., Path]
+CLASSES = ("RV", "Myo", "LV")
+
+
+def supervised(**supervision: object) -> Experiment:
+    return parse_experiment({"supervision": supervision}, where="here")
+
+
+@pytest.mark.parametrize(
+    ("supervision", "message"),
+    [
+        ({"descriptors": ["volum"]}, r"supervision\.descriptor: expected .*'volume'.*found volum"),
+        ({"descriptors": ["volume", "volume"]}, r"supervision\.descriptors: .*found volume, volume"),
+        ({"absolute_margins": {"length": -2}}, r"supervision\.absolute_margins\['length'\]: .*found -2"),
+        ({"absolute_margins": {"mass": 2}}, r"supervision\.absolute_margins: .*found 'mass'"),
+        ({"kind": "projection"}, r"supervision\.descriptors: expected moments.*found length"),
+        (
+            {"relations": [{"kind": "ratio", "classes": ["Myo", "LV"], "lower": 3, "upper": 2}]},
+            r"supervision\.relations\.lower: .*3\.0 > 2\.0",
+        ),
+        (
+            {"relations": [{"kind": "ratio", "classes": ["Myo", "LV"], "descriptor": "volum", "lower": 1}]},
+            r"supervision\.relations\.descriptor: .*found volum",
+        ),
+        (
+            {"relations": [{"kind": "ratio", "classes": ["Myo", "XX"], "lower": 1}]},
+            r"supervision\.relations: .*found XX",
+        ),
+    ],
+)
+def test_the_key_that_is_wrong_is_the_one_that_is_named(supervision: dict[str, object], message: str) -> None:
+    settings = supervised(**supervision).supervision
+    with pytest.raises(ConfigError, match=message):
+        build_supervision(settings, CLASSES)
+
+
+def test_a_crop_larger_than_the_image() -> None:
+    experiment = parse_experiment(
+        {"data": {"preprocessing": {"size": [9, 9], "crop": [10, 9]}}}, where="here"
+    )
+    with pytest.raises(ConfigError, match=r"data\.preprocessing\.crop: .*found \(10, 9\)"):
+        build_preprocessing(experiment)
+
+
+def test_a_table_of_clicks_needs_what_is_constrained_and_what_scales_it() -> None:
+    names = table_descriptors(supervised(descriptors=["length"]).supervision)
+    assert names == ("volume", "spread", "length")
+
+
+@pytest.fixture
+def half_annotated(phantom: Path, tmp_path: Path, experiment_file: ExperimentFile) -> tuple[Path, list[Case]]:
+    """A phantom with one case of each split that learning sees left without a mask."""
+    root = tmp_path / "half"
+    shutil.copytree(phantom, root)
+    experiment = load_experiment(experiment_file())
+    split = build_split(experiment, build_study(experiment, root))
+    bare = [split["train"][0], split["validation"][0]]
+    for case in bare:
+        assert case.mask is not None
+        case.mask.unlink()
+    return root, bare
+
+
+@pytest.mark.parametrize("kind", ["pixels", "barrier"])
+def test_cases_without_a_mask_are_left_out_and_named(
+    kind: str,
+    half_annotated: tuple[Path, list[Case]],
+    tmp_path: Path,
+    experiment_file: ExperimentFile,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    root, bare = half_annotated
+    experiment = load_experiment(experiment_file(supervision=kind))
+    study = build_study(experiment, root)
+    split = build_split(experiment, study)
+    table = build_table(experiment, study, split, tmp_path / "descriptors.csv")
+    with caplog.at_level(logging.WARNING):
+        fit = build_fit(experiment, study, split, table, tmp_path / "cache")
+    assert [case.name in caplog.text for case in bare] == [True, True]
+    assert fit.monitor == "val_dice"
+    slices = {name: sum(case.read_image().image.shape[0] for case in cases) for name, cases in split.items()}
+    assert 0 < len(fit.train.dataset) < slices["train"]  # type: ignore[arg-type]
+
+
+def test_a_split_without_any_mask_or_table_is_refused(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    experiment = load_experiment(experiment_file())
+    study = build_study(experiment, phantom)
+    split = build_split(experiment, study)
+    table = build_table(experiment, study, split, tmp_path / "descriptors.csv")
+    bare = [
+        Case(case.name, case.patient, case.frame, case.image, None, case.phase) for case in split["train"]
+    ]
+    with pytest.raises(DataError, match=r"the train split, or a table \(data\.table\), found neither"):
+        build_fit(experiment, study, {**split, "train": bare}, table, tmp_path / "cache")
+
+
+def own_table(
+    phantom: Path,
+    tmp_path: Path,
+    experiment_file: ExperimentFile,
+    change: Callable[[pd.DataFrame, str], None],
+) -> tuple[Experiment, Study, dict[str, list[Case]], Path]:
+    """An experiment with a table of its own, changed for the first training case."""
+    plain = load_experiment(experiment_file())
+    study = build_study(plain, phantom)
+    split = build_split(plain, study)
+    path = tmp_path / "mine.csv"
+    build_table(plain, study, split, path)
+    frame = pd.read_csv(path)
+    change(frame, split["train"][0].name)
+    frame.to_csv(path, index=False)
+    return load_experiment(experiment_file(), [f"data.table={path}"]), study, split, path
+
+
+def test_a_missing_row_is_missed_in_the_table_that_was_given(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    def remove(frame: pd.DataFrame, case: str) -> None:
+        frame.drop(frame[(frame["case"] == case) & (frame["descriptor"] == "spread")].index, inplace=True)
+
+    experiment, study, split, path = own_table(phantom, tmp_path, experiment_file, remove)
+    table = build_table(experiment, study, split, tmp_path / "copy.csv")
+    with pytest.raises(TableError, match=f"^{path}, case"):
+        build_fit(experiment, study, split, table, tmp_path / "cache")
+
+
+def test_a_table_without_a_number_about_training_cases_is_refused(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    def empty(frame: pd.DataFrame, case: str) -> None:
+        experiment = load_experiment(experiment_file())
+        split = build_split(experiment, build_study(experiment, phantom))
+        trained = frame["case"].isin([each.name for each in split["train"]])
+        frame.loc[trained, "value"] = float("nan")
+
+    experiment, study, split, path = own_table(phantom, tmp_path, experiment_file, empty)
+    table = build_table(experiment, study, split, tmp_path / "copy.csv")
+    with pytest.raises(TableError, match=f"^{path}: expected a number about a training case"):
+        build_fit(experiment, study, split, table, tmp_path / "cache")
