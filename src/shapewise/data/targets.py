@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -62,48 +63,81 @@ def table_targets(
         ArgumentError: A descriptor is not registered, or has no unit and a frame stretches its slice.
     """
     path = str(table.attrs.get("path", "descriptor table"))
-    rows = _matching(table, samples, classes)
-    annotated = np.zeros(len(samples), bool)
-    annotated[rows["sample"]] = True
-    _require_cases(path, samples, annotated)
-    said = said_by_volume(rows, len(samples), len(classes))
     in_px = np.array([(frame.step, frame.offset) for frame in frames], float)
-    steps = np.stack([in_px, physical(frames, spacings)])
+    return looked_up(
+        table[table["slice"].notna()],
+        [Place((case, frame, index), f"frame {frame} slice {index}") for case, frame, index in samples],
+        classes,
+        descriptors,
+        np.stack([in_px, physical(frames, spacings)]),
+        path,
+    )
+
+
+class Place(NamedTuple):
+    """What rows are about: its key in the columns case, frame and, for a slice, slice; and its name."""
+
+    key: tuple[str | int, ...]
+    name: str
+
+
+def looked_up(
+    table: pd.DataFrame,
+    places: Sequence[Place],
+    classes: Sequence[str],
+    descriptors: Sequence[str],
+    steps: NDArray[np.float64],
+    path: str,
+) -> Targets:
+    """Fill in what a table says of some places.
+
+    Args:
+        table: Rows about such places alone.
+        places: N of them.
+        classes: Foreground classes, in label order.
+        descriptors: Registered names.
+        steps: Step and offset of each place's frame, in px and in mm: (2, N, 2, axes).
+        path: What errors call the table.
+    """
+    rows = _matching(table, places, classes)
+    annotated = np.zeros(len(places), bool)
+    annotated[rows["place"]] = True
+    _require_cases(path, places, annotated)
+    said = _said_by_volume(rows, len(places), len(classes))
     values = {}
     for name in descriptors:
-        filled, present = _fill(rows[rows["descriptor"] == name], name, path, steps, samples, len(classes))
+        filled, present = _fill(rows[rows["descriptor"] == name], name, path, steps, places, len(classes))
         missing = annotated[:, None, None] & ~present & ~said[:, :, None]
-        _require_rows(path, missing, name, samples, classes)
+        _require_rows(path, missing, name, places, classes)
         values[name] = torch.from_numpy(filled.astype(np.float32))
     return Targets(values, torch.from_numpy(annotated))
 
 
-def _matching(
-    table: pd.DataFrame, samples: Sequence[tuple[str, int, int]], classes: Sequence[str]
-) -> pd.DataFrame:
-    """The table's rows about the samples and classes, with the number of each."""
-    rows = table[table["slice"].notna() & table["class"].isin(list(classes))]
-    keys = pd.MultiIndex.from_arrays(
-        [rows["case"].astype(str), rows["frame"].astype(int), rows["slice"].astype(int)]
-    )
-    number = pd.MultiIndex.from_tuples(list(samples)).get_indexer(keys)
-    rows = rows.assign(sample=number, label=pd.Index(list(classes)).get_indexer(pd.Index(rows["class"])))
+def _matching(table: pd.DataFrame, places: Sequence[Place], classes: Sequence[str]) -> pd.DataFrame:
+    """The rows about the places and classes, with the number of each."""
+    rows = table[table["class"].isin(list(classes))]
+    types = {"case": str, "frame": int, "slice": int}
+    columns = list(types)[: len(places[0].key)]
+    keys = pd.MultiIndex.from_arrays([rows[column].astype(types[column]) for column in columns])
+    number = pd.MultiIndex.from_tuples([place.key for place in places]).get_indexer(keys)
+    rows = rows.assign(place=number, label=pd.Index(list(classes)).get_indexer(pd.Index(rows["class"])))
     return rows[number >= 0]
 
 
-def _require_cases(path: str, samples: Sequence[tuple[str, int, int]], annotated: NDArray[np.bool_]) -> None:
-    known = {sample[0] for sample, found in zip(samples, annotated, strict=True) if found}
-    for case, _, _ in samples:
-        if case not in known:
-            raise TableError(path, expected=f"rows about case {case}", found="none")
+def _require_cases(path: str, places: Sequence[Place], annotated: NDArray[np.bool_]) -> None:
+    known = {place.key[0] for place, found in zip(places, annotated, strict=True) if found}
+    for place in places:
+        if place.key[0] not in known:
+            whole = "" if len(place.key) == 3 else "the whole volume of "
+            raise TableError(path, expected=f"rows about {whole}case {place.key[0]}", found="none")
 
 
-def said_by_volume(rows: pd.DataFrame, count: int, classes: int) -> NDArray[np.bool_]:
+def _said_by_volume(rows: pd.DataFrame, count: int, classes: int) -> NDArray[np.bool_]:
     """Of which objects (N, Kfg) the volume says all: 0, it is absent; a positive lower bound, it is there."""
     there = rows["value"].isna() & (rows["lower"] > 0) & rows["upper"].isna()
     enough = rows[(rows["descriptor"] == "volume") & ((rows["value"] == 0) | there)]
     said = np.zeros((count, classes), bool)
-    said[enough["sample"], enough["label"]] = True
+    said[enough["place"], enough["label"]] = True
     return said
 
 
@@ -112,21 +146,21 @@ def _fill(
     name: str,
     path: str,
     steps: NDArray[np.float64],
-    samples: Sequence[tuple[str, int, int]],
+    places: Sequence[Place],
     classes: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Values (N, Kfg, C, 3) and which of them (N, Kfg, C) the table has; ``steps`` are in px, then in mm."""
     unit, origin = unit_and_origin(name, steps[:, :, 0], steps[:, :, 1])
-    sample, component = rows["sample"].to_numpy(), rows["component"].to_numpy(int)
+    place, component = rows["place"].to_numpy(), rows["component"].to_numpy(int)
     in_mm = (rows["unit"] == "mm").to_numpy(int)
-    require_same_step(name, steps[in_mm, sample, 0])
-    row_unit, row_origin = unit[in_mm, sample, component], origin[in_mm, sample, component]
+    require_same_step(name, steps[in_mm, place, 0])
+    row_unit, row_origin = unit[in_mm, place, component], origin[in_mm, place, component]
     if np.isnan(row_unit).any():
-        case, frame, index = samples[sample[np.isnan(row_unit).argmax()]]
-        where = f"{path}, case {case} frame {frame} slice {index}"
-        raise TableError(where, expected="values in px, the image's spacing being unknown", found="mm")
-    where_to = sample, rows["label"].to_numpy(), component
-    filled = np.full((len(samples), classes, unit.shape[-1], len(NUMBERS)), np.nan)
+        where = _where(path, places[place[np.isnan(row_unit).argmax()]])
+        expected = "values in px, the image's spacing (between slices or pixels) being unknown"
+        raise TableError(where, expected=expected, found="mm")
+    where_to = place, rows["label"].to_numpy(), component
+    filled = np.full((len(places), classes, unit.shape[-1], len(NUMBERS)), np.nan)
     filled[where_to] = (rows[list(NUMBERS)].to_numpy(float) - row_origin[:, None]) / row_unit[:, None]
     present = np.zeros(filled.shape[:-1], bool)
     present[where_to] = True
@@ -134,17 +168,16 @@ def _fill(
 
 
 def _require_rows(
-    path: str,
-    missing: NDArray[np.bool_],
-    name: str,
-    samples: Sequence[tuple[str, int, int]],
-    classes: Sequence[str],
+    path: str, missing: NDArray[np.bool_], name: str, places: Sequence[Place], classes: Sequence[str]
 ) -> None:
     if missing.any():
-        sample, label, component = np.argwhere(missing)[0]
-        case, frame, index = samples[sample]
+        place, label, component = np.argwhere(missing)[0]
         raise TableError(
-            f"{path}, case {case} frame {frame} slice {index}",
+            _where(path, places[place]),
             expected=f"a row for {name} component {component} of {classes[label]}",
             found=f"none ({missing.sum()} such rows are missing)",
         )
+
+
+def _where(path: str, place: Place) -> str:
+    return f"{path}, case {place.key[0]} {place.name}"
