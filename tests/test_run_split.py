@@ -76,3 +76,22 @@ def test_other_images_of_the_same_names_are_refused(tmp_path: Path) -> None:
     image.write_bytes(b"12345")
     with pytest.raises(RunError, match=r"a_1\.nii\.gz: .* 4 bytes, found 5 bytes"):
         check_split(run, split)
+
+
+@pytest.mark.parametrize("name", ["heart.nii.gz", "heart [1].nii", "heart.mhd", "series"])
+def test_an_image_that_has_changed_is_named(tmp_path: Path, name: str) -> None:
+    image = tmp_path / name
+    voxels = {"heart.mhd": tmp_path / "heart.zraw", "series": image / "1.dcm"}.get(name, image)
+    voxels.parent.mkdir(exist_ok=True)
+    voxels.write_bytes(b"seven")
+    if name == "heart.mhd":
+        image.write_text("ElementDataFile = heart.zraw")
+    (tmp_path / "heart.png").write_bytes(b"a picture beside it")
+    split = {"train": [Case("a", "a", 1, image, None)]}
+    run = RunFolder(tmp_path / "run")
+    run.path.mkdir()
+    write_split(run, split)
+    check_split(run, split)
+    voxels.write_bytes(b"eight!")
+    with pytest.raises(RunError, match="the image that the run began with"):
+        check_split(run, split)

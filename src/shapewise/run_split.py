@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from shapewise.data.cases import Case, Study
+from shapewise.data.images import files_of
 from shapewise.errors import DataError, RunError
 from shapewise.run_folder import RunFolder, write_text
 
@@ -78,9 +79,8 @@ def read_split(run: RunFolder, study: Study, name: str) -> Study:
 
 
 def _size(image: Path) -> int:
-    """Bytes of an image, or of all files of a series: cheap, and enough to tell two data sets apart."""
-    files = image.iterdir() if image.is_dir() else image.parent.glob(f"{image.stem}.*")
-    return sum(file.stat().st_size for file in files)
+    """Bytes of an image: cheap, and enough to tell two data sets apart."""
+    return sum(file.stat().st_size for file in files_of(image) if file.exists())
 
 
 def _patients(split: Mapping[str, list[Case]]) -> pd.DataFrame:

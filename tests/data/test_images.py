@@ -244,19 +244,17 @@ def test_dicom_series_with_a_slice_missing(tmp_path):
         read_image(tmp_path / "series")
 
 
-def test_dicom_slices_in_one_place(tmp_path):
+@pytest.mark.parametrize(
+    ("distance", "message"),
+    [
+        (0, "series: expected a series of slices at equal distances, found .* 0 to 0"),  # a cine
+        (1e30, "series: expected spacings from 1e-06"),
+    ],
+)
+def test_dicom_slices_at_an_absurd_distance(tmp_path, distance, message):
     voxels = np.random.default_rng(0).integers(0, 1000, (4, 8, 6)).astype(np.int16)
-    write_series(tmp_path / "cine", voxels, "1.2.3", distance=0)
-    with pytest.raises(
-        DataError, match=r"cine: expected a series of slices at equal distances, found .* 0 to 0"
-    ):
-        read_image(tmp_path / "cine")
-
-
-def test_dicom_slices_that_are_not_finite_apart(tmp_path):
-    voxels = np.random.default_rng(0).integers(0, 1000, (2, 8, 6)).astype(np.int16)
-    write_series(tmp_path / "series", voxels, "1.2.3", distance=1e30)
-    with pytest.raises(DataError, match="series: expected spacings from 1e-06"):
+    write_series(tmp_path / "series", voxels, "1.2.3", distance=distance)
+    with pytest.raises(DataError, match=message):
         read_image(tmp_path / "series")
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import sys
@@ -62,6 +63,20 @@ def read_voxels(path: str | Path) -> SimpleITK.Image:
     if image.GetNumberOfPixels() == 0:
         raise DataError(path, expected="at least one voxel", found=f"a size of {image.GetSize()}")
     return image
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files that an image is in: a folder's, or one, with its others where header and voxels are two.
+
+    >>> files_of(Path("heart.nii.gz"))
+    [PosixPath('heart.nii.gz')]
+    """
+    if path.is_dir():
+        return sorted(path.iterdir())
+    name = path.with_suffix("") if path.suffix.lower() == ".gz" else path
+    if name.suffix.lower() not in (".mhd", ".hdr", ".img", ".nhdr"):
+        return [path]
+    return sorted(path.parent.glob(f"{glob.escape(name.stem)}.*"))
 
 
 def corners(image: SimpleITK.Image) -> NDArray[np.float64]:

@@ -5,7 +5,6 @@ Images and masks are separate files, so that training from a table opens no trai
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import sys
@@ -24,6 +23,7 @@ from rich.progress import track
 
 from shapewise.data.cases import Case, Volume
 from shapewise.data.frames import Frame, resample_image, resample_mask
+from shapewise.data.images import files_of
 from shapewise.errors import ArgumentError, DataError
 
 CACHE_VERSION = 1
@@ -131,7 +131,7 @@ def prepare_images(
             frame, record = _place(case, volume, preprocessing)
             yield Block(resample_image(normalise(volume.image), frame), record)
 
-    files = [file for case in cases for file in _files(case.image)]
+    files = [file for case in cases for file in files_of(case.image)]
     key = _key(cases, files, ["image", asdict(preprocessing)])
     images, records = _cached(Path(cache_dir) / f"{key}-images.npy", blocks)
     samples = [Sample(r["case"], r["frame"], index) for r in records for index in range(r["slices"])]
@@ -158,7 +158,7 @@ def prepare_masks(
             frame, record = _place(case, volume, preprocessing)
             yield Block(resample_mask(case.read_mask(classes, volume), frame), record)
 
-    files = [file for case in cases for file in (*_files(case.image), *_files(_mask(case)))]
+    files = [file for case in cases for file in (*files_of(case.image), *files_of(_mask(case)))]
     key = _key(cases, files, ["mask", list(classes), asdict(preprocessing)])
     masks, _ = _cached(Path(cache_dir) / f"{key}-masks.npy", blocks)
     return masks
@@ -200,14 +200,6 @@ def _mask(case: Case) -> Path:
     if case.mask is None:
         raise DataError(case.image, expected="a mask beside it", found="none")
     return case.mask
-
-
-def _files(path: Path) -> list[Path]:
-    """The file and, where header and voxels are two, the others of its name."""
-    name = path.with_suffix("") if path.suffix.lower() == ".gz" else path
-    if name.suffix.lower() not in (".mhd", ".hdr", ".img", ".nhdr"):
-        return [path]
-    return sorted(path.parent.glob(f"{glob.escape(name.stem)}.*"))
 
 
 def _key(cases: Sequence[Case], files: Sequence[Path], options: list[Any]) -> str:
