@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import product
 from typing import Any, NamedTuple
@@ -56,8 +57,7 @@ def length(
     neighbours = weighted_neighbours(probs.ndim - 2, connectivity, weights, spacing)
     if not can_fuse():
         return _cut_pairs(probs, neighbours).unsqueeze(-1)
-    total: Tensor = _Length.apply(probs, neighbours)  # type: ignore[no-untyped-call]
-    return total.unsqueeze(-1)
+    return _fused_length(probs, neighbours).unsqueeze(-1)
 
 
 @register("potts_length", unit_power=lambda ndim: ndim - 1)
@@ -144,6 +144,9 @@ class _Length(torch.autograd.Function):
         """Scale the slope."""
         (slope,) = ctx.saved_tensors
         return grads[0].reshape(*slope.shape[:2], *[1] * (slope.ndim - 2)) * slope, None
+
+
+_fused_length: Callable[[Tensor, Neighbours], Tensor] = _Length.apply
 
 
 def length_and_slope(

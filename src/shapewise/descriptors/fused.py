@@ -8,7 +8,7 @@ slope. The gradient in the probabilities is written in one go.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -37,7 +37,8 @@ def describe_fused(
         return {}
     with_length = "length" in names
     neighbours = weighted_neighbours(probs.ndim - 2, None, "crofton", spacing) if with_length else None
-    values = _Fused.apply(probs, first, spacing, neighbours)  # type: ignore[no-untyped-call]
+    fused: Callable[..., tuple[Tensor, ...]] = _Fused.apply
+    values = fused(probs, first, spacing, neighbours)
     found = dict(zip(("volume", "centroid", "spread", "length"), values, strict=False))
     return {name: found[name] for name in names if name in found}
 
