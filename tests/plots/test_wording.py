@@ -107,6 +107,13 @@ def test_every_deviation_from_the_defaults_is_told(finished_runs: list[Path]) ->
     assert epochs(other) == "12 of 50"
 
 
+def test_a_projection_has_no_margins(finished_runs: list[Path]) -> None:
+    run = load_runs(finished_runs)[1]
+    supervision = {"kind": "projection", "descriptors": ["volume", "centroid"]}
+    exact = replace(run, experiment=parse_experiment({"supervision": supervision}, where="a test"))
+    assert learns_from(exact) == "volume, centroid"
+
+
 @pytest.mark.parametrize("kind", get_args(SupervisionConfig.model_fields["kind"].annotation))
 def test_every_supervision_has_words(kind: str, finished_runs: list[Path]) -> None:
     run = load_runs(finished_runs)[1]

@@ -74,6 +74,8 @@ def learns_from(run: Run) -> str:
     if supervision.kind == "pixels":
         return "every pixel's label"
     names = ", ".join(name.replace("_", " ") for name in supervision.descriptors)
+    if supervision.kind == "projection":  # to the values themselves: margins are for validation
+        return names
     relations = [f"{r.kind} {r.classes[0]}/{r.classes[1]}" for r in supervision.relations]
     margins = [f"±\N{NO-BREAK SPACE}{supervision.margin:.0%}"]
     margins += [
