@@ -38,7 +38,10 @@ def supervised(**supervision: object) -> Experiment:
         ({"descriptors": ["volume", "volume"]}, r"supervision\.descriptors: .*found volume, volume"),
         ({"absolute_margins": {"length": -2}}, r"supervision\.absolute_margins\['length'\]: .*found -2"),
         ({"absolute_margins": {"mass": 2}}, r"supervision\.absolute_margins: .*found 'mass'"),
-        ({"kind": "projection"}, r"supervision\.descriptors: expected moments.*found length"),
+        (
+            {"kind": "projection", "descriptors": ["volume", "length"]},
+            r"supervision\.descriptors: expected moments.*found length",
+        ),
         (
             {"relations": [{"kind": "ratio", "classes": ["Myo", "LV"], "lower": 3, "upper": 2}]},
             r"supervision\.relations\.lower: .*3\.0 > 2\.0",

@@ -50,6 +50,11 @@ def test_supervision_is_one_line(kind: str) -> None:
     assert parse_experiment({"supervision": kind}, where="x").supervision.kind == kind
 
 
+def test_a_projection_is_of_moments_by_default(tmp_path: Path) -> None:
+    experiment = load_experiment(write(tmp_path / "one.yaml", "supervision: projection"))
+    assert experiment.supervision.descriptors == ("volume", "centroid", "covariance")
+
+
 def test_overrides_are_typed_and_dotted(tmp_path: Path) -> None:
     path = write(tmp_path / "e.yaml", "supervision: barrier\n")
     overrides = ["training.learning_rate=0.01", "supervision.descriptors=[volume]", "augmentation.flip=true"]

@@ -115,6 +115,7 @@ def test_every_supervision_trains(
     log = pd.read_csv(tmp_path / "run" / "log.csv")
     assert log["train_loss"].notna().all()
     assert list(log["epoch"]) == [0, 1]
+    assert ("train_converged" in log) == (kind == "projection")
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
@@ -339,7 +340,8 @@ def test_pixel_supervision_without_masks_is_refused(
 def test_a_projection_takes_moments_only(
     phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
 ) -> None:
-    experiment = load_experiment(experiment_file(supervision={"kind": "projection"}))
+    supervision = {"kind": "projection", "descriptors": ["volume", "length"]}
+    experiment = load_experiment(experiment_file(supervision=supervision))
     with pytest.raises(ConfigError, match="length"):
         train(experiment, phantom, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -281,6 +281,7 @@ def build_projection(supervision: SupervisionConfig) -> MomentProjectionLoss:
             supervision.descriptors,
             sharpening=supervision.sharpening,
             error=supervision.error,
+            iterations=supervision.iterations,
             softmax=True,
         )
 

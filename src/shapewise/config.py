@@ -112,8 +112,9 @@ class SupervisionConfig(Section):
     t: ScheduleConfig = ScheduleConfig()
     rho: float = Field(1.0, gt=0, description="the augmented Lagrangian's quadratic weight")
     sharpening: float = Field(
-        1.5, ge=0, description="what a projection's log-probabilities are multiplied by"
+        1.5, gt=0, description="what a projection's log-probabilities are multiplied by"
     )
+    iterations: int = Field(12, ge=1, le=1000, description="rounds of a projection's solver, at most")
     error: float = Field(0.0, ge=0, description="relative error of the numbers that a projection allows for")
     relations: tuple[RelationConfig, ...] = ()
 
@@ -155,7 +156,10 @@ class Experiment(Section):
     @field_validator("supervision", mode="before")
     @classmethod
     def _expand_supervision(cls, value: Any) -> Any:
-        return {"kind": value} if isinstance(value, str) else value
+        value = {"kind": value} if isinstance(value, str) else value
+        if isinstance(value, dict) and value.get("kind") == "projection":
+            return {"descriptors": ("volume", "centroid", "covariance")} | value
+        return value
 
     @model_validator(mode="after")
     def _check_sections_fit(self) -> Experiment:

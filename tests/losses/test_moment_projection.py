@@ -40,12 +40,30 @@ def test_no_gradient_goes_through_the_target() -> None:
     given = logits().requires_grad_()
     loss = MomentProjectionLoss(NAMES, softmax=True, sharpening=1.0)
     loss(given, mask()).backward()
-    aim = loss.project(given, mask()).probs
+    aim = loss.report(given, mask()).projection.probs
     # Cross-entropy's gradient: the prediction less the target, over the pixels of the batch.
     assert given.grad is not None
     torch.testing.assert_close(
         given.grad, (given.softmax(1) - aim).detach() / (2 * 32 * 32), atol=1e-8, rtol=1e-4
     )
+
+
+@pytest.mark.parametrize("option", [{"sharpening": 3.0}, {"error": 0.5}, {"iterations": 1}])
+def test_every_option_counts(option: dict[str, float]) -> None:
+    plain = MomentProjectionLoss(NAMES, softmax=True)(logits(), mask())
+    changed = MomentProjectionLoss(NAMES, softmax=True, **option)(logits(), mask())  # type: ignore[arg-type]
+    assert abs(changed - plain) > 1e-4
+
+
+@pytest.mark.parametrize("target", ["mask", "values"])
+def test_absent_classes_are_absent_whatever_is_to_be_met(target: str) -> None:
+    bare = mask().masked_fill(mask() == 2, 0)
+    loss = MomentProjectionLoss(("centroid", "spread"), softmax=True)
+    encoded = torch.nn.functional.one_hot(bare, 3).movedim(-1, 1)[:, 1:].float()
+    told = bare if target == "mask" else describe_together(encoded, ("volume", "centroid", "spread"))
+    found = loss.report(logits(), told).projection.probs
+    assert (found[:, 2] == 0).all()
+    assert (found[:, 1] > 0).any()
 
 
 def test_it_learns_a_shape_from_numbers() -> None:
@@ -72,7 +90,7 @@ def test_reductions(reduction: str) -> None:
     [
         {"descriptors": ("length",)},
         {"descriptors": ()},
-        {"sharpening": -1.0},
+        {"sharpening": 0.0},
         {"error": float("nan")},
         {"iterations": 0},
     ],

@@ -29,7 +29,9 @@ def dense_features(size: tuple[int, ...], moments: AnnotatedMoments) -> Tensor:
     places = (slice(None), slice(None), *[None] * len(size))
     u = (grid - moments.centre[places]) / moments.scale[places]
     powers = [(u ** torch.tensor(exponent)).prod(-1) for exponent in moments.exponents]
-    return torch.stack(powers, 2) - moments.mean.reshape(*moments.mean.shape, *[1] * len(size))
+    mean = moments.lower.clone()
+    mean[..., 0] = 0
+    return torch.stack(powers, 2) - mean.reshape(*mean.shape, *[1] * len(size))
 
 
 @pytest.mark.parametrize("size", [(5, 7), (3, 4, 5)], ids=["2-D", "3-D"])
@@ -38,15 +40,15 @@ def test_value_gradient_and_hessian(names: tuple[str, ...], size: tuple[int, ...
     generator = torch.Generator().manual_seed(1)
     moments = moments_of(size, names)
     log_probs = torch.randn(2, 3, *size, generator=generator, dtype=torch.float64).log_softmax(1)
-    at = 0.1 * torch.randn(moments.mean.shape, generator=generator, dtype=torch.float64)
+    at = 0.1 * torch.randn(moments.lower.shape, generator=generator, dtype=torch.float64)
     features = dense_features(size, moments)
 
     def dense(multipliers: Tensor) -> Tensor:
         tilt = (multipliers.reshape(*at.shape, *[1] * len(size)) * features).sum(2)
         tilted = torch.cat([log_probs[:, :1], log_probs[:, 1:] + tilt], 1)
-        return tilted.logsumexp(1).flatten(1).sum(1) - (multipliers * moments.value).flatten(1).sum(1)
+        return tilted.logsumexp(1).flatten(1).sum(1) - (multipliers * moments.lower)[..., 0].sum(1)
 
-    found = Problem(log_probs, moments).evaluate(at)
+    found = Problem(log_probs, moments).evaluate(at, moments.lower)
     torch.testing.assert_close(found.value, dense(at))
     for image in range(2):
 
@@ -60,7 +62,10 @@ def test_value_gradient_and_hessian(names: tuple[str, ...], size: tuple[int, ...
             torch.autograd.functional.jacobian(one, start),
             torch.autograd.functional.hessian(one, start),
         )
-        torch.testing.assert_close(found.gradient[image], gradient)
+        sums = found.sums[image]
+        mass = torch.cat([torch.ones_like(sums[:, :1]), sums[:, :1].expand_as(sums[:, 1:])], -1)
+        off = sums - moments.lower[image] * mass
+        torch.testing.assert_close(off.flatten(), gradient)
         torch.testing.assert_close(found.hessian[image], hessian)
 
 
@@ -68,7 +73,7 @@ def test_an_absent_class_takes_no_part() -> None:
     moments = moments_of((5, 7), NAMES["spread"])
     log_probs = torch.zeros(2, 3, 5, 7, dtype=torch.float64)
     log_probs[:, 2] = -math.inf
-    found = Problem(log_probs, moments).evaluate(torch.zeros_like(moments.mean))
+    found = Problem(log_probs, moments).evaluate(torch.zeros_like(moments.lower), moments.lower)
     second = found.hessian.unflatten(1, (2, -1)).unflatten(3, (2, -1))[:, 1]
     assert (second == 0).all()
     assert found.value.isfinite().all()

@@ -155,6 +155,60 @@ def test_bounds_are_met_and_no_more() -> None:
     torch.testing.assert_close(found.probs[:, 1:].sum((2, 3))[..., None], 1.1 * volume, rtol=1e-4, atol=1e-3)
 
 
+def outside(probs: Tensor, bounds: dict[str, Bounds]) -> float:
+    """By how many pixels a prediction's descriptors lie outside their bounds."""
+    found = described(probs, tuple(bounds))
+    worst = [torch.maximum(b.lower - found[name], found[name] - b.upper) for name, b in bounds.items()]
+    return float(torch.cat(worst, -1).max())
+
+
+def test_bounds_are_kept_however_wide_and_lopsided() -> None:
+    truth = soft(batch=1)
+    values = described(truth, MOMENTS["spread"])
+    prediction = (0.4 * truth.log()).roll((3, -2), (2, 3))
+    bounds = {
+        "volume": Bounds(0.3 * values["volume"], 3 * values["volume"]),
+        "centroid": Bounds(values["centroid"] - 0.5, values["centroid"] + 4),
+        "spread": Bounds(0.9 * values["spread"], 1.3 * values["spread"]),
+    }
+    assert outside(prediction.softmax(1), bounds) > 0.5
+    found = project(prediction, bounds, **PRECISE)
+    assert found.converged.all()
+    # A spread is measured about the middle of the centroid's bounds: the rest is exact.
+    assert outside(found.probs, {name: bounds[name] for name in ("volume", "centroid")}) < 1e-4
+    assert found.residual.max() < 1e-6
+
+
+def test_what_lies_within_bounds_stays_though_they_are_lopsided() -> None:
+    truth = soft(batch=1)
+    values = described(truth, MOMENTS["spread"])
+    bounds = {
+        "volume": values["volume"],
+        "centroid": Bounds(values["centroid"] - 1, values["centroid"] + 3),
+        "spread": values["spread"],
+    }
+    found = project(truth.log(), bounds, **PRECISE)
+    torch.testing.assert_close(found.probs, truth, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "expected"), [(1.5, math.inf, 1.5), (-math.inf, 0.5, 0.5), (0.5, 1.5, 1)]
+)
+def test_one_sided_bounds(lower: float, upper: float, expected: float) -> None:
+    truth = soft(batch=1)
+    volume = described(truth, ("volume",))["volume"]
+    bounds = Bounds(
+        *(
+            factor * volume if math.isfinite(factor) else torch.full_like(volume, factor)
+            for factor in (lower, upper)
+        )
+    )
+    found = project(truth.log(), {"volume": bounds}, **PRECISE).probs
+    torch.testing.assert_close(
+        described(found, ("volume",))["volume"], expected * volume, rtol=1e-5, atol=1e-5
+    )
+
+
 def test_an_absent_class_is_taken_out() -> None:
     truth = soft()
     values = described(truth, MOMENTS["covariance"])
@@ -185,6 +239,48 @@ def test_what_cannot_be_met_is_said_and_poisons_nobody() -> None:
     assert found.probs.isfinite().all()
     alone = project(noise(truth)[1:], {name: value[1:] for name, value in values.items()})
     torch.testing.assert_close(found.probs[1:], alone.probs, rtol=1e-3, atol=1e-4)
+
+
+def test_numbers_that_no_distribution_has_leave_the_image_as_it_is_predicted() -> None:
+    truth = soft(batch=2).float()
+    values = described(truth, MOMENTS["covariance"])
+    values["volume"][0, 0] = 3 * truth[0, 0].numel()  # an object of which the image shows a part
+    logits = truth.log() + 0.5 * noise(truth)
+    found = project(logits, values)
+    others = overlap(found.probs[:1], truth[:1])
+    assert found.converged.tolist() == [False, True]
+    assert others > overlap(logits[:1].softmax(1), truth[:1]) - 0.05
+
+
+def test_the_default_rounds_are_enough_for_most_images() -> None:
+    truth = soft(batch=16, size=(64, 64)).float()
+    found = project(0.1 * noise(truth), described(truth, MOMENTS["covariance"]))
+    assert found.converged.float().mean() > 0.9
+
+
+def test_an_object_of_one_pixel() -> None:
+    mask = torch.zeros(1, 1, 24, 24)
+    mask[..., 7, 9] = 1
+    values = describe_together(mask, MOMENTS["spread"])
+    found = project(torch.zeros(1, 2, 24, 24), values, iterations=30).probs[0, 1]
+    assert found.sum().item() == pytest.approx(1, abs=0.1)
+    assert found.argmax().item() == 7 * 24 + 9
+    assert found[6:9, 8:11].sum() > 0.8
+
+
+def test_convergence_is_judged_with_the_error_that_is_allowed_for() -> None:
+    truth = soft()
+    moments = annotated_moments(described(truth, MOMENTS["spread"]), 2, error=0.2)
+    found = moment_projection(noise(truth), moments, iterations=40)
+    assert found.converged.all()
+    assert found.residual.max() > 0.05  # the numbers are not met, and need not be
+
+
+def test_a_sure_and_right_prediction_has_converged() -> None:
+    truth = one_hot(soft(size=(96, 96)).argmax(1), 3).movedim(-1, 1).float()
+    found = project(30 * truth, described(truth, MOMENTS["spread"]))
+    assert found.converged.all()
+    assert (found.probs - truth).abs().max() < 0.05
 
 
 @pytest.mark.parametrize("sure", [60.0, 1e4])
@@ -233,3 +329,10 @@ def test_sharpening_keeps_the_simplex_and_the_order() -> None:
     torch.testing.assert_close(sharper.sum(1), torch.ones_like(sharper[:, 0]))
     assert (sharper.amax(1) >= probs.amax(1)).all()
     torch.testing.assert_close(sharpen(probs, 1.0), probs)
+
+
+@pytest.mark.parametrize("factor", [0.1, 1.5])
+def test_sharpening_leaves_the_absent_absent(factor: float) -> None:
+    probs = soft()
+    probs[:, 2] = 0
+    assert (sharpen(probs, factor)[:, 2] == 0).all()

@@ -1,7 +1,14 @@
 """The library's face to other training loops: a network's output and a few numbers in, one scalar out."""
 
 from shapewise.constraints import LossReport, Relation
-from shapewise.losses.moment_projection import MomentProjectionLoss
+from shapewise.losses.moment_projection import MomentProjectionLoss, ProjectionReport
 from shapewise.losses.shape_constraint import ShapeConstraintLoss, Target
 
-__all__ = ["LossReport", "MomentProjectionLoss", "Relation", "ShapeConstraintLoss", "Target"]
+__all__ = [
+    "LossReport",
+    "MomentProjectionLoss",
+    "ProjectionReport",
+    "Relation",
+    "ShapeConstraintLoss",
+    "Target",
+]

@@ -16,6 +16,9 @@ from shapewise.typing import Probs, Values
 Target: TypeAlias = Tensor | Mapping[str, Tensor | Bounds]
 """A label mask, a one-hot mask, or values or bounds for every descriptor."""
 
+SIZES = ("volume", "spread", "covariance")
+"""Descriptors that tell how far an object spreads, whether or not they are constrained."""
+
 
 def probabilities(input: Tensor, *, softmax: bool, sigmoid: bool) -> Probs:
     """Make probabilities of at least float32; MONAI's tensor subclass becomes a plain tensor."""

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from shapewise.constraints import Bounds, Reduction
+from shapewise.constraints import Reduction
 from shapewise.descriptors import describe_together
 from shapewise.descriptors.masks import one_hot
 from shapewise.errors import ArgumentError
-from shapewise.losses.inputs import Target, annotation, probabilities
+from shapewise.losses.inputs import SIZES, Target, annotation, probabilities
 from shapewise.projection import Projection, annotated_moments, moment_projection, sharpen
-from shapewise.projection.annotated import MOMENT_DESCRIPTORS
+from shapewise.projection.annotated import check_moments
 from shapewise.typing import Logits, Probs
+
+
+class ProjectionReport(NamedTuple):
+    """The loss, and the projection behind it before it was sharpened."""
+
+    total: Tensor
+    projection: Projection
 
 
 class MomentProjectionLoss(nn.Module):
@@ -25,12 +34,13 @@ class MomentProjectionLoss(nn.Module):
     the prediction with it. No gradient goes through the target.
 
     **Absent classes** (volume 0) have no place in the target. A class, or a number, that is NaN is left as it
-    is predicted.
+    is predicted, and so is an image whose numbers no distribution has.
 
     Args:
         descriptors: moments to be met, among ``volume``, ``centroid``, ``spread``, ``covariance``,
             ``third_moments`` and ``fourth_moments``.
-        sharpening: what the target's log-probabilities are multiplied by; 1 leaves it as it is.
+        sharpening: what the target's log-probabilities are multiplied by; 1 leaves it as it is. A sharper
+            target has the annotated moments no longer exactly.
         error: standard deviation of the annotator's error, relative: the less the numbers are to be trusted,
             the less they move the target.
         iterations: of Newton's method, at most.
@@ -58,7 +68,7 @@ class MomentProjectionLoss(nn.Module):
         *,
         sharpening: float = 1.5,
         error: float = 0.0,
-        iterations: int = 8,
+        iterations: int = 12,
         softmax: bool = False,
         reduction: Reduction = "mean",
     ) -> None:
@@ -76,32 +86,36 @@ class MomentProjectionLoss(nn.Module):
                 probabilities.
             target: a label mask ``(B, *S)`` or ``(B, 1, *S)``; a one-hot mask ``(B, 1 + K, *S)``; or a
                 mapping from every descriptor's name to values ``(B, K, C)`` in pixels, NaN where unknown, or
-                to ``Bounds``: then the moments only have to lie between them.
+                to ``Bounds``: then the moments only have to lie between them. A volume, a spread or a
+                covariance that is no descriptor of the loss still tells which classes are there.
 
         Returns:
             A scalar, or ``(B,)`` without reduction; at least float32.
 
         Raises:
-            ArgumentError: a shape does not fit, or a descriptor is missing.
+            ArgumentError: a shape does not fit, a descriptor is missing, or a number is infinite.
         """
+        return self.report(input, target).total
+
+    def report(self, input: Logits | Probs, target: Target) -> ProjectionReport:
+        """Return the loss with the distribution that its target is made of; see ``forward``."""
         with torch.autocast(input.device.type, enabled=False):
             log_probs = self._log_probs(input)
-            aim = sharpen(self._project(log_probs.detach(), target).probs, self.sharpening)
+            projection = self._project(log_probs.detach(), target)
+            aim = sharpen(projection.probs, self.sharpening)
             each = -(aim * log_probs).sum(1).flatten(1).mean(1)
-        if self.reduction == "none":
-            return each
-        return each.mean() if self.reduction == "mean" else each.sum()
-
-    @torch.no_grad()
-    def project(self, input: Logits | Probs, target: Target) -> Projection:
-        """Return the distribution that the target is made of, and whether it has the annotated moments."""
-        with torch.autocast(input.device.type, enabled=False):
-            return self._project(self._log_probs(input), target)
+        if self.reduction != "none":
+            each = each.mean() if self.reduction == "mean" else each.sum()
+        return ProjectionReport(each, projection)
 
     def _project(self, log_probs: Tensor, target: Target) -> Projection:
-        values = self._values(target, log_probs)
-        given = {name: annotation(name, values, log_probs[:, 1:]) for name in self.descriptors}
-        moments = annotated_moments(given, log_probs.ndim - 2, error=self.error)
+        if isinstance(target, Mapping):
+            names = [*self.descriptors, *(name for name in SIZES if name in target)]
+            given = {name: annotation(name, target, log_probs[:, 1:]) for name in names}
+        else:
+            names = list(dict.fromkeys((*self.descriptors, "volume", "spread")))
+            given = {**describe_together(one_hot(target, log_probs, first=1), names)}
+        moments = annotated_moments(given, log_probs.ndim - 2, descriptors=self.descriptors, error=self.error)
         return moment_projection(log_probs, moments, iterations=self.iterations)
 
     def _log_probs(self, input: Tensor) -> Tensor:
@@ -110,20 +124,14 @@ class MomentProjectionLoss(nn.Module):
             raise ArgumentError("input", expected="of two classes or more", found=tuple(input.shape))
         return plain.log_softmax(1) if self.softmax else plain.clamp_min(1e-12).log()
 
-    def _values(self, target: Target, log_probs: Tensor) -> Mapping[str, Tensor | Bounds]:
-        if isinstance(target, Mapping):
-            return target
-        return {**describe_together(one_hot(target, log_probs, first=1), self.descriptors)}
-
 
 def _check(loss: MomentProjectionLoss) -> None:
-    unknown = [name for name in loss.descriptors if name not in MOMENT_DESCRIPTORS]
-    if unknown or not loss.descriptors:
-        expected = f"moments, from {', '.join(MOMENT_DESCRIPTORS)}"
-        raise ArgumentError("descriptors", expected=expected, found=unknown[0] if unknown else "none")
+    check_moments(loss.descriptors)
     if loss.reduction not in ("mean", "sum", "none"):
         raise ArgumentError("reduction", expected="one of mean, sum, none", found=repr(loss.reduction))
-    for name, least in (("sharpening", 0.0), ("error", 0.0), ("iterations", 1)):
-        value = getattr(loss, name)
-        if not least <= value < float("inf"):
-            raise ArgumentError(name, expected=f"a finite number of at least {least:g}", found=value)
+    if not 0 < loss.sharpening < math.inf:
+        raise ArgumentError("sharpening", expected="a positive finite number", found=loss.sharpening)
+    if not 0 <= loss.error < math.inf:
+        raise ArgumentError("error", expected="a finite number of at least 0", found=loss.error)
+    if not isinstance(loss.iterations, int) or loss.iterations < 1:
+        raise ArgumentError("iterations", expected="a whole number from 1", found=loss.iterations)

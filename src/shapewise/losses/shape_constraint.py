@@ -37,7 +37,7 @@ from shapewise.descriptors.axes import pixel_size
 from shapewise.descriptors.masks import one_hot
 from shapewise.descriptors.safe import divide
 from shapewise.errors import ArgumentError
-from shapewise.losses.inputs import Target, annotation, probabilities
+from shapewise.losses.inputs import SIZES, Target, annotation, probabilities
 from shapewise.typing import Logits, Probs, Spacing, Values
 
 __all__ = ["ShapeConstraintLoss", "Target"]
@@ -54,9 +54,6 @@ HALF_PIXEL = 0.5
 
 DIMENSIONLESS_FLOOR = 1e-3
 """The same for descriptors without a unit that are divided by their own value."""
-
-SIZES = ("volume", "spread", "covariance")
-"""Descriptors that tell how far an object spreads, whether or not they are constrained."""
 
 
 class ShapeConstraintLoss(nn.Module):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from shapewise.constraints import Bounds
+from shapewise.constraints import Bounds, object_spread
+from shapewise.descriptors import get
 from shapewise.descriptors.higher import exponents
 from shapewise.errors import ArgumentError
 from shapewise.typing import Values
 
-MOMENT_DESCRIPTORS = ("volume", "centroid", "spread", "covariance", "third_moments", "fourth_moments")
+CENTRAL = {"covariance": 2, "third_moments": 3, "fourth_moments": 4}
+"""Descriptors that are means of powers about the centroid, and their degree."""
+
+MOMENT_DESCRIPTORS = ("volume", "centroid", "spread", *CENTRAL)
 """Descriptors that are moments, or functions of moments that turn into linear constraints."""
 
 SMALLEST_SPREAD = 0.5
@@ -26,165 +30,224 @@ Given: TypeAlias = Mapping[str, Values | Bounds]
 
 @dataclass(frozen=True)
 class AnnotatedMoments:
-    """What Σ q φ_p must come to for every object, in coordinates of the object's own.
+    """What the moments of every object must come to, in coordinates of the object's own.
 
-    With u = (x − centre) / scale, the features are φ_0 = 1 and φ_p = u^p − mean_p. Then Σ q φ_0 = V, and all
-    other sums are 0 whatever V is: each number is a constraint by itself, and a volume that nobody measured
-    leaves the others as they are.
+    With u = (x − centre) / scale, the volume Σ q and the means Σ q u^p / Σ q lie between a lower and an upper
+    bound, equal where a number is known exactly. A mean is a constraint by itself: Σ q (u^p − bound) is to be
+    0, or of one sign, whatever the volume.
 
     Attributes:
-        exponents: the P multi-indices p, the first of them 0.
+        exponents: the P multi-indices p, the first of them 0: the volume's.
         centre: ``(B, K, n)``, pixels.
         scale: ``(B, K, n)``, pixels; positive.
-        mean: ``(B, K, P)``; 0 for the first.
-        value: ``(B, K, P)``; the volume, then zeros.
+        lower: ``(B, K, P)``, of the volume in pixels and of the means; -inf where open.
+        upper: likewise; inf where open.
         known: ``(B, K, P)`` bool: the constraints to be met.
         present: ``(B, K)`` bool: False removes the class from the image.
         size: ``(B, K)``, pixels, positive: what residuals are measured against.
-        tolerance: ``(B, K, P)``: how far each sum may be off, 0 for equality.
-        variance: ``(B, K, P)``: of the annotator's error in each sum.
+        variance: ``(B, K, P)``, pixels squared: of the annotator's error in each sum.
     """
 
     exponents: tuple[tuple[int, ...], ...]
     centre: Tensor
     scale: Tensor
-    mean: Tensor
-    value: Tensor
+    lower: Tensor
+    upper: Tensor
     known: Tensor
     present: Tensor
     size: Tensor
-    tolerance: Tensor
     variance: Tensor
 
+    def like(self, tensor: Tensor) -> AnnotatedMoments:
+        """The same on a tensor's device, numbers in its type."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "exponents"}
+        return replace(
+            self,
+            **{
+                name: each.to(tensor.device, each.dtype if each.dtype == torch.bool else tensor.dtype)
+                for name, each in moved.items()
+            },
+        )
 
-def annotated_moments(given: Given, ndim: int, *, error: float = 0.0) -> AnnotatedMoments:
+
+def annotated_moments(
+    given: Given, ndim: int, *, descriptors: Sequence[str] | None = None, error: float = 0.0
+) -> AnnotatedMoments:
     """Turn descriptor values, in pixels, into moments.
-
-    Args:
-        given: descriptor -> values ``(B, K, C)``, NaN where unknown, or bounds; of ``volume``, ``centroid``,
-            ``spread``, ``covariance``, ``third_moments`` and ``fourth_moments``. The covariance replaces the
-            spread. Moments about a centroid that is not known are left out, as are those without a spread.
-            A bound that is open on one side counts by its known value alone.
-        ndim: 2 or 3.
-        error: standard deviation of the annotator's error, relative: of a volume in volumes, of a spread in
-            spreads, of a centroid in halves of a spread.
 
     A class of volume 0 is absent. One of which nothing is known stays as it is predicted.
 
+    Args:
+        given: descriptor -> values ``(B, K, C)``, NaN where unknown, or bounds: a side that is NaN is the
+            known value, or open where none is known.
+        ndim: 2 or 3.
+        descriptors: those to be met, among ``volume``, ``centroid``, ``spread``, ``covariance``,
+            ``third_moments`` and ``fourth_moments``; all that are given if None. The others only tell which
+            classes are there and how large they are. Where the covariance is not known the spread counts;
+            without a centroid nothing but the volume does. Third and fourth moments are taken about the
+            middle of a centroid's bounds.
+        error: standard deviation of the annotator's error, relative: of a volume in volumes, of a spread in
+            spreads; a centroid's is twice that, in spreads.
+
     Raises:
-        ArgumentError: a descriptor is no moment, or nothing is given.
+        ArgumentError: a descriptor is no moment or has another number of components, a number is infinite, a
+            volume negative, or nothing is given.
 
     >>> disc = {"volume": torch.tensor([[[9.0]]]), "centroid": torch.tensor([[[4.0, 4.0]]])}
     >>> annotated_moments(disc | {"spread": torch.tensor([[[1.5, 1.5]]])}, 2).exponents
     ((0, 0), (1, 0), (0, 1), (2, 0), (0, 2))
     """
-    _check(given)
-    values, widths = _middles_and_widths(given)
-    first = next(iter(values.values()))
-    unknown = torch.full_like(first[..., :1], torch.nan)
-    volume = values.get("volume", unknown)
-    spread = _spread(values, unknown.expand(*unknown.shape[:2], ndim))
-    scale = spread.nan_to_num(1.0).clamp_min(SMALLEST_SPREAD)
+    wanted = tuple(given if descriptors is None else descriptors)
+    check_moments(wanted)
+    _check_values(given, ndim)
+    found = {name: _Interval.of(each) for name, each in given.items() if name in MOMENT_DESCRIPTORS}
+    open_ = _Interval.open_like(next(iter(found.values())).lower[..., :1])
+    volume = found.get("volume", open_)
+    scale = _scale(found, open_, ndim)
+    middle = volume.middle()
+    features = [_Features(exponents(0, ndim), volume if "volume" in wanted else open_, 1.0)]
+    if "centroid" in wanted:
+        features += _about_the_centroid(found, wanted, scale)
+    lower, upper = (torch.cat([f.mean[side] for f in features], -1) for side in (0, 1))
     # Where the volume is not known, that of a box one spread to each side is as good a measure.
-    size = torch.where(volume > 0, volume, (2 * scale).prod(-1, keepdim=True))
-    width = widths["volume"] / size if "volume" in widths else torch.zeros_like(volume)
-    features = [_Features(exponents(0, ndim), torch.zeros_like(volume), width, ~volume.isnan(), 1.0)]
-    if "centroid" in values:
-        features += _about_the_centroid(values, widths, scale)
-    present = volume != 0  # NaN too: what nobody has said anything about may be there
-    mean, width, known = (
-        torch.cat(columns, -1)
-        for columns in zip(*((f.mean, f.width, f.known) for f in features), strict=True)
-    )
-    reach = mean.new_tensor([f.reach for f in features for _ in f.exponents])
+    size = torch.where(middle > 0, middle, (2 * scale).prod(-1, keepdim=True))
+    present = ~((volume.value == 0) | (volume.upper <= 0))
+    reach = scale.new_tensor([f.reach for f in features for _ in f.exponents])
     return AnnotatedMoments(
         exponents=tuple(exponent for f in features for exponent in f.exponents),
-        centre=values.get("centroid", torch.zeros_like(scale)).nan_to_num(0.0),
+        centre=found["centroid"].middle().nan_to_num(0.0) if "centroid" in wanted else 0 * scale,
         scale=scale,
-        mean=mean.nan_to_num(0.0),
-        value=F.pad(volume.nan_to_num(0.0), (0, mean.shape[-1] - 1)),
-        known=known & present,
+        lower=lower,
+        upper=upper,
+        known=(lower.isfinite() | upper.isfinite()) & present,
         present=present[..., 0],
         size=size[..., 0],
-        tolerance=width.nan_to_num(0.0) * size,
         variance=(error * reach * size) ** 2,
     )
 
 
-class _Features(NamedTuple):
-    """Some features of all objects.
+def check_moments(names: Sequence[str] | Given) -> None:
+    """Refuse descriptors that are no moments, or none at all."""
+    unknown = [name for name in names if name not in MOMENT_DESCRIPTORS]
+    if unknown or not names:
+        expected = f"moments, from {', '.join(MOMENT_DESCRIPTORS)}"
+        raise ArgumentError("descriptors", expected=expected, found=unknown[0] if unknown else "none")
 
-    Attributes:
-        exponents: P of them.
-        mean: what is subtracted from each power, ``(B, K, P)``.
-        width: how far the mean may be off.
-        known: bool.
-        reach: by how many sizes of the object a sum is off where a spread is off by one spread.
+
+class _Interval(NamedTuple):
+    """Where a number lies, ``(B, K, C)`` each: infinite where open, and the value that is NaN if unknown."""
+
+    lower: Tensor
+    upper: Tensor
+    value: Tensor
+
+    @classmethod
+    def of(cls, given: Tensor | Bounds) -> _Interval:
+        if not isinstance(given, Bounds):
+            given = Bounds(given, given, given, validate=False)
+        sides = given.filled(0.0)
+        value = torch.full_like(sides.lower, math.nan) if given.reference is None else given.reference
+        lower, upper = (
+            torch.where(side.isnan(), limit, side)
+            for side, limit in ((sides.lower, -math.inf), (sides.upper, math.inf))
+        )
+        return cls(lower, upper, value)
+
+    @classmethod
+    def open_like(cls, tensor: Tensor) -> _Interval:
+        return cls(*(torch.full_like(tensor, side) for side in (-math.inf, math.inf, math.nan)))
+
+    def middle(self) -> Tensor:
+        """The middle, or the one bound that there is; NaN where both sides are open."""
+        one = torch.where(self.lower.isfinite(), self.lower, self.upper)
+        one = torch.where(one.isfinite(), one, math.nan)
+        return torch.where(self.closed(), (self.lower + self.upper) / 2, one)
+
+    def closed(self) -> Tensor:
+        return self.lower.isfinite() & self.upper.isfinite()
+
+    def half_width(self) -> Tensor:
+        return torch.where(self.closed(), (self.upper - self.lower) / 2, 0.0)
+
+
+class _Features(NamedTuple):
+    """Some features of all objects, ``(B, K, P)``: exponents, the interval of their means, and their reach.
+
+    The reach says by how many sizes of the object a sum is off where a spread is off by one spread.
     """
 
     exponents: tuple[tuple[int, ...], ...]
-    mean: Tensor
-    width: Tensor
-    known: Tensor
+    mean: _Interval
     reach: float
 
 
 def _about_the_centroid(
-    values: Mapping[str, Tensor], widths: Mapping[str, Tensor], scale: Tensor
+    found: Mapping[str, _Interval], wanted: Sequence[str], scale: Tensor
 ) -> list[_Features]:
     """The features that need to know where an object is: its first moments, and means of higher powers."""
-    ndim = scale.shape[-1]
-    centroid = values["centroid"]
-    located = ~centroid.isnan().any(-1, keepdim=True)
-    found = [
-        _Features(
-            exponents(1, ndim), torch.zeros_like(scale), widths["centroid"] / scale, ~centroid.isnan(), 2.0
+    ndim, centroid = scale.shape[-1], found["centroid"]
+    centre = centroid.middle().nan_to_num(0.0)
+    first = _Interval((centroid.lower - centre) / scale, (centroid.upper - centre) / scale, centre)
+    features = [_Features(exponents(1, ndim), first, 2.0)]
+    located = centroid.closed().all(-1, keepdim=True)
+    for name, order in {"spread": 2, **CENTRAL}.items():
+        # The covariance holds all that a spread says, and takes it in where it is not known itself.
+        if name not in wanted or (name == "spread" and "covariance" in wanted):
+            continue
+        powers, mean = exponents(order, ndim), found[name]
+        if order == 2:
+            powers, mean = _second_moments(found, wanted, centroid.half_width())
+        unit = (scale.unsqueeze(-2) ** scale.new_tensor(powers)).prod(-1)
+        lower = torch.where(located, mean.lower / unit, -math.inf)
+        upper = torch.where(located, mean.upper / unit, math.inf)
+        features.append(_Features(powers, _Interval(lower, upper, lower), float(order)))
+    return features
+
+
+def _second_moments(
+    found: Mapping[str, _Interval], wanted: Sequence[str], doubt: Tensor
+) -> tuple[tuple[tuple[int, ...], ...], _Interval]:
+    """Squares, and products if there is a covariance, about a centre that the centroid may be off by `doubt`.
+
+    About another point than the centroid a second moment is larger, by the product of the distances.
+    """
+    ndim = doubt.shape[-1]
+    powers = exponents(2, ndim)
+    diagonal = [index for index, power in enumerate(powers) if 2 in power]
+    spread = found["spread"] if "spread" in wanted else _Interval.open_like(doubt)
+    least = torch.where(spread.lower.isfinite(), spread.lower.clamp_min(0) ** 2, -math.inf)
+    most = spread.upper**2
+    if "covariance" not in wanted:
+        return tuple(powers[index] for index in diagonal), _Interval(least, most + doubt**2, least)
+    lower, upper = found["covariance"].lower.clone(), found["covariance"].upper.clone()
+    unknown = ~(lower[..., diagonal].isfinite() | upper[..., diagonal].isfinite())
+    lower[..., diagonal] = torch.where(unknown, least, lower[..., diagonal])
+    upper[..., diagonal] = torch.where(unknown, most, upper[..., diagonal])
+    rows, columns = torch.triu_indices(ndim, ndim, device=doubt.device)
+    off = doubt[..., rows] * doubt[..., columns]
+    return powers, _Interval(torch.where(rows == columns, lower, lower - off), upper + off, lower)
+
+
+def _scale(found: Mapping[str, _Interval], like: _Interval, ndim: int) -> Tensor:
+    """How far every object spreads, ``(B, K, n)``: from whatever tells it, else a pixel."""
+    middles = {name: found[name].middle() for name in ("spread", "covariance", "volume") if name in found}
+    scale = object_spread(ndim, **middles, fallback=like.lower.new_ones(ndim))
+    return scale.expand(*like.lower.shape[:2], ndim).clamp_min(SMALLEST_SPREAD)
+
+
+def _check_values(given: Given, ndim: int) -> None:
+    """Refuse shapes that do not fit, infinite numbers and negative volumes; one question to the device."""
+    numbers = []
+    for name, each in given.items():
+        value = each.reference if isinstance(each, Bounds) else each
+        shape = tuple(each.lower.shape if isinstance(each, Bounds) else each.shape)
+        if len(shape) != 3 or shape[-1] != get(name).components(ndim):
+            expected = f"of shape (B, K, {get(name).components(ndim)})"
+            raise ArgumentError(f"given[{name!r}]", expected=expected, found=shape)
+        if value is not None:
+            negative = (value < 0) if name == "volume" else torch.zeros_like(value, dtype=torch.bool)
+            numbers.append((value.isinf() | negative).flatten())
+    if numbers and not torch.compiler.is_compiling() and bool(torch.cat(numbers).any()):
+        raise ArgumentError(
+            "given", expected="finite, a volume from 0", found="an infinite or negative number"
         )
-    ]
-    for order, name in enumerate(("covariance", "third_moments", "fourth_moments"), start=2):
-        if name in values:
-            powers = exponents(order, ndim)
-            unit = (scale.unsqueeze(-2) ** scale.new_tensor(powers)).prod(-1)
-            mean = values[name] / unit
-            found.append(_Features(powers, mean, widths[name] / unit, located & ~mean.isnan(), float(order)))
-        elif name == "covariance" and "spread" in values:
-            squares = tuple(power for power in exponents(2, ndim) if 2 in power)
-            least, most = ((values["spread"] + side * widths["spread"]) / scale for side in (-1, 1))
-            least, most = least.clamp_min(0) ** 2, most**2
-            mean = (least + most) / 2
-            found.append(_Features(squares, mean, (most - least) / 2, located & ~mean.isnan(), 2.0))
-    return found
-
-
-def _middles_and_widths(given: Given) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The middle of what is allowed, and half of its width: 0 for plain values and for open bounds."""
-    values, widths = {}, {}
-    for name, annotation in given.items():
-        if isinstance(annotation, Bounds):
-            middle = (annotation.lower + annotation.upper) / 2
-            half = (annotation.upper - annotation.lower) / 2
-            # Not its `center`: a bound open on one side is no value.
-            value = (
-                torch.full_like(middle, torch.nan) if annotation.reference is None else annotation.reference
-            )
-            values[name] = torch.where(middle.isfinite(), middle, value)
-            widths[name] = torch.where(middle.isfinite(), half, 0.0)
-        else:
-            values[name], widths[name] = annotation, torch.zeros_like(annotation)
-    return values, widths
-
-
-def _spread(values: Mapping[str, Tensor], unknown: Tensor) -> Tensor:
-    if "covariance" not in values:
-        return values.get("spread", unknown)
-    diagonal = [index for index, power in enumerate(exponents(2, unknown.shape[-1])) if 2 in power]
-    return values["covariance"][..., diagonal].clamp_min(0).sqrt()
-
-
-def _check(given: Given) -> None:
-    if not given:
-        raise ArgumentError("given", expected="at least one descriptor", found="none")
-    for name in given:
-        if name not in MOMENT_DESCRIPTORS:
-            expected = f"moments, from {', '.join(MOMENT_DESCRIPTORS)}"
-            raise ArgumentError("descriptors", expected=expected, found=repr(name))

@@ -2,10 +2,11 @@
 
 For features φ of class k, the tilted prediction is q_k ∝ s_k exp(λ_k · φ_k), and
 
-    F(λ) = Σ_i log Σ_k s_ik exp(λ_k · φ_ik) − Σ_k λ_k · m_k.
+    F(λ) = Σ_i log Σ_k s_ik exp(λ_k · φ_ik) − Σ_k λ_k0 V_k, with φ_0 = 1 and φ_p = u^p − mean_p.
 
-Its gradient is Σ q φ − m; its Hessian holds moments, of twice the order, of the products q_k q_l. All of it
-is contracted axis by axis with powers of one coordinate: no feature is ever computed on the full grid.
+Its gradient is what the constraints are off by, Σ q − V and Σ q (u^p − mean_p); its Hessian holds moments, of
+twice the order, of the products q_k q_l. All of it is contracted axis by axis with powers of one coordinate:
+no feature is ever computed on the full grid.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from shapewise.descriptors.moments import contract, powers_of
 from shapewise.projection.annotated import AnnotatedMoments
 
 
 class Dual(NamedTuple):
-    """The dual at one λ: ``value`` (B,), ``gradient`` (B, K P) and ``hessian`` (B, K P, K P)."""
+    """The dual at one λ: ``value`` (B,), ``sums`` Σ q u^p (B, K, P) and ``hessian`` (B, K P, K P)."""
 
     value: Tensor
-    gradient: Tensor
+    sums: Tensor
     hessian: Tensor
 
 
@@ -46,21 +48,28 @@ class Problem:
             (power[:, first, :, :, None] * power[:, second, :, None, :]).flatten(3) for power in self.powers
         ]
 
-    def tilted(self, multipliers: Tensor) -> Tensor:
-        """Logits of the tilted prediction, ``(B, 1 + K, *S)``, from λ ``(B, K, P)``."""
-        return torch.cat([self.log_probs[:, :1], self.log_probs[:, 1:] + self._polynomial(multipliers)], 1)
+    def bound(self, sign: Tensor) -> Tensor:
+        """What each constraint is measured from, ``(B, K, P)``.
 
-    def evaluate(self, multipliers: Tensor) -> Dual:
-        """The dual and its derivatives at λ ``(B, K, P)``."""
-        moments = self.moments
-        logits = self.tilted(multipliers)
+        A positive λ pushes a moment up, to its lower bound; a negative one down, to its upper.
+        """
+        bound = torch.where(sign > 0, self.moments.lower, self.moments.upper)
+        return torch.where(bound.isfinite(), bound, 0.0)
+
+    def tilted(self, multipliers: Tensor, bound: Tensor) -> Tensor:
+        """Logits of the tilted prediction, ``(B, 1 + K, *S)``, from λ ``(B, K, P)``."""
+        tilt = self._polynomial(multipliers, bound)
+        return torch.cat([self.log_probs[:, :1], self.log_probs[:, 1:] + tilt], 1)
+
+    def evaluate(self, multipliers: Tensor, bound: Tensor) -> Dual:
+        """The dual and its derivatives at λ ``(B, K, P)``, its constraints measured from the bounds."""
+        logits = self.tilted(multipliers, bound)
         partition = logits.logsumexp(1, keepdim=True)
         probs = (logits[:, 1:] - partition).exp()
-        value = partition.flatten(1).sum(1) - (multipliers * moments.value).flatten(1).sum(1)
-        found = self._centre(self._pick(contract(probs, self.powers)))
-        return Dual(value, (found - moments.value).flatten(1), self._hessian(probs))
+        value = partition.flatten(1).sum(1) - (multipliers * bound)[..., 0].sum(1)
+        return Dual(value, self._pick(contract(probs, self.powers)), self._hessian(probs, bound))
 
-    def _hessian(self, probs: Tensor) -> Tensor:
+    def _hessian(self, probs: Tensor, bound: Tensor) -> Tensor:
         """Covariances of the features under q, ``(B, K P, K P)``."""
         classes, count = self.moments.known.shape[1:]
         weights = probs.new_empty(len(probs), len(self.pairs), *probs.shape[2:])
@@ -73,23 +82,20 @@ class Problem:
         for index, (first, second) in enumerate(self.pairs):
             full[:, first, second] = blocks[:, index]
             full[:, second, first] = blocks[:, index].mT
-        # From powers u^p to features u^p - mean_p, on both sides.
-        full = full - self.moments.mean[:, :, None, :, None] * full[..., :1, :]
-        full = full - self.moments.mean[:, None, :, None, :] * full[..., :1]
+        # From powers u^p to features u^p - mean_p, on both sides; the first has no mean.
+        mean = F.pad(bound[..., 1:], (1, 0))
+        full = full - mean[:, :, None, :, None] * full[..., :1, :]
+        full = full - mean[:, None, :, None, :] * full[..., :1]
         return full.transpose(2, 3).flatten(3).flatten(1, 2)
 
-    def _polynomial(self, multipliers: Tensor) -> Tensor:
+    def _polynomial(self, multipliers: Tensor, bound: Tensor) -> Tensor:
         """λ · φ on the grid, ``(B, K, *S)``."""
-        constant = multipliers[..., 0] - (multipliers * self.moments.mean).sum(-1)
-        multipliers = torch.cat([constant[..., None], multipliers[..., 1:]], -1)
+        constant = multipliers[..., :1] - (multipliers * bound)[..., 1:].sum(-1, keepdim=True)
+        multipliers = torch.cat([constant, multipliers[..., 1:]], -1)
         side, ndim = self.highest + 1, len(self.powers)
         coefficients = multipliers.new_zeros(*multipliers.shape[:2], side**ndim)
         coefficients[..., self._flat_exponents(side)] = multipliers
         return contract(coefficients.unflatten(-1, (side,) * ndim), [power.mT for power in self.powers])
-
-    def _centre(self, raw: Tensor) -> Tensor:
-        """Sums of u^p to sums of u^p - mean_p."""
-        return raw - self.moments.mean * raw[..., :1]
 
     def _pick(self, table: Tensor) -> Tensor:
         """The P moments that count, from the table of all powers."""

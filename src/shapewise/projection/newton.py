@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from shapewise.projection.annotated import AnnotatedMoments
 from shapewise.projection.dual import Dual, Problem
 
 SHRINK = 0.25
@@ -21,8 +23,8 @@ class Projection(NamedTuple):
         probs: ``(B, 1 + K, *S)``.
         multipliers: λ, ``(B, K, P)``.
         residual: how far the moments are from where they must be, in sizes of their object, ``(B, K, P)``; 0
-            inside a tolerance.
-        converged: ``(B,)`` bool: no residual is above the accuracy.
+            between two bounds. An error that is allowed for leaves a part of it.
+        converged: ``(B,)`` bool: nothing is left to gain.
     """
 
     probs: Tensor
@@ -31,73 +33,96 @@ class Projection(NamedTuple):
     converged: Tensor
 
 
-def minimise(problem: Problem, *, ridge: float, iterations: int, accuracy: float) -> tuple[Tensor, Tensor]:
-    """Minimise F(λ) + λ² · (ridge · size + variance) / 2 + |λ| · tolerance over λ.
+def minimise(
+    problem: Problem, *, ridge: float, iterations: int, accuracy: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Minimise F(λ) + λ² · (ridge · size + variance) / 2 over λ.
 
     Every round evaluates one candidate of every image. It is taken where it is better by enough, and a
     quarter of the way to it is tried next where it is not: no image waits for another's line search, and
-    none of it asks the device for an answer. A tolerance makes the dual soft-thresholded: steps stay within
-    the orthant they begin in.
+    none of it asks the device for an answer. A λ between two bounds keeps its sign, which says from which of
+    them its constraint is measured; it rests at 0 while its moment lies between them.
+
+    An image whose moments end farther from where they must be than they began, because no distribution has
+    them, gets λ = 0: its own prediction.
 
     Returns:
-        The best λ ``(B, K, P)``, and the residual there.
+        λ ``(B, K, P)``, the residual there in sizes of the object, and which images ``(B,)`` have converged.
     """
     moments = problem.moments
-    known = moments.known.flatten(1)
-    size = moments.size[..., None].expand(moments.known.shape).flatten(1)
-    tolerance, weight = moments.tolerance.flatten(1), ridge * size + moments.variance.flatten(1)
-    bounded = tolerance > 0
-
-    def cost(dual: Dual, at: Tensor) -> Tensor:
-        return dual.value + (weight * at**2 / 2 + tolerance * at.abs()).sum(1)
-
+    size = moments.size[..., None].expand(moments.known.shape)
+    weight = ridge * size + moments.variance
     at = torch.zeros_like(size)
-    dual = problem.evaluate(at.view(moments.known.shape))
-    best, step = cost(dual, at), torch.ones_like(dual.value)
-    slope, sign = _slope(dual.gradient + weight * at, at, tolerance, known)
-    direction = _direction(dual.hessian, weight, slope, known & (~bounded | (sign != 0)))
+    dual = problem.evaluate(at, problem.bound(at))
+    slope, sign = _slope(dual.sums, at, weight, moments)
+    begun = _outside(dual.sums, moments)
+    best, step = dual.value, torch.ones_like(dual.value)
+    direction = _direction(dual.hessian, weight, slope, moments.known & (sign != 0))
+    crossing = moments.lower != moments.upper
     for _ in range(iterations):
-        candidate = at + step[:, None] * direction
-        candidate = torch.where(bounded & (candidate.sign() != sign), 0.0, candidate)
-        tried = problem.evaluate(candidate.view(moments.known.shape))
-        found = cost(tried, candidate)
+        candidate = at + step[:, None, None] * direction
+        candidate = torch.where(crossing & (candidate.sign() != sign), 0.0, candidate)
+        tried = problem.evaluate(candidate, problem.bound(sign))
+        found = tried.value + (weight * candidate**2 / 2).flatten(1).sum(1)
         rounding = 1e-6 * (1 + best.abs())
-        enough = best + SUFFICIENT * (slope * (candidate - at)).sum(1) + rounding
-        resting = (slope.abs() <= accuracy * size).all(1)  # an image is not to depend on others of its batch
+        enough = best + SUFFICIENT * (slope * (candidate - at)).flatten(1).sum(1) + rounding
+        resting = (slope.abs() <= accuracy * size).flatten(1).all(1)  # whatever the rest of the batch does
         better = (found <= enough) & ~resting  # False for NaN
-        chosen = better[:, None]
+        chosen = better[:, None, None]
         at, best = torch.where(chosen, candidate, at), torch.where(better, found, best)
-        gradient = torch.where(chosen, tried.gradient, dual.gradient)
-        hessian = torch.where(chosen[..., None], tried.hessian, dual.hessian)
-        dual = Dual(best, gradient, hessian)
-        slope, sign = _slope(gradient + weight * at, at, tolerance, known)
+        sums = torch.where(chosen, tried.sums, dual.sums)
+        dual = Dual(best, sums, torch.where(chosen, tried.hessian, dual.hessian))
+        slope, sign = _slope(sums, at, weight, moments)
         step = torch.where(better, 1.0, SHRINK * step)
-        direction = _direction(hessian, weight, slope, known & (~bounded | (sign != 0)))
+        direction = _direction(dual.hessian, weight, slope, moments.known & (sign != 0))
         if not at.is_cuda and bool((slope.abs() <= accuracy * size).all()):
             break
-    outside = torch.where(known, dual.gradient.abs() - tolerance, 0.0).clamp_min(0)
-    return at.view(moments.known.shape), (outside / size).view(moments.known.shape)
+    ended = _outside(dual.sums, moments)
+    worse = (ended.flatten(1).amax(1) > begun.flatten(1).amax(1))[:, None, None]
+    converged = (slope.abs() <= accuracy * size).flatten(1).all(1)
+    return torch.where(worse, 0.0, at), torch.where(worse, begun, ended), converged & ~worse.flatten()
 
 
-def _slope(gradient: Tensor, at: Tensor, tolerance: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-    """The gradient of the whole cost, and the orthant to go on in; both 0 where λ rests in a tolerance."""
-    down = torch.where(gradient.abs() > tolerance, -gradient.sign(), 0.0)
-    sign = torch.where(at != 0, at.sign(), down)
-    slope = torch.where((tolerance > 0) & (sign == 0), 0.0, gradient + tolerance * sign)
-    return torch.where(known, slope, 0.0), sign
+def _gaps(sums: Tensor, moments: AnnotatedMoments) -> tuple[Tensor, Tensor]:
+    """How far the sums lie above what either bound allows, ``(B, K, P)``; never outside an open one."""
+    mass = torch.cat([torch.ones_like(sums[..., :1]), sums[..., :1].expand_as(sums[..., 1:])], -1)
+    above = [
+        sums - torch.where(bound.isfinite(), bound, 0.0) * mass for bound in (moments.lower, moments.upper)
+    ]
+    return (
+        torch.where(moments.lower.isfinite(), above[0], math.inf),
+        torch.where(moments.upper.isfinite(), above[1], -math.inf),
+    )
+
+
+def _outside(sums: Tensor, moments: AnnotatedMoments) -> Tensor:
+    """By how much the bounds are broken, in sizes of the object."""
+    from_lower, from_upper = _gaps(sums, moments)
+    outside = torch.maximum(-from_lower, from_upper).clamp_min(0) / moments.size[..., None]
+    return torch.where(moments.known, outside, 0.0)
+
+
+def _slope(sums: Tensor, at: Tensor, weight: Tensor, moments: AnnotatedMoments) -> tuple[Tensor, Tensor]:
+    """The gradient of the cost, and the sign that λ has or takes next; 0 where it rests between bounds."""
+    from_lower, from_upper = _gaps(sums, moments)
+    broken = (from_lower < 0).to(at.dtype) - (from_upper > 0).to(at.dtype)
+    sign = torch.where(at != 0, at.sign(), broken)
+    sign = torch.where(moments.lower == moments.upper, 1.0, sign)
+    gap = torch.where(sign > 0, from_lower, from_upper)
+    return torch.where(moments.known & (sign != 0), gap + weight * at, 0.0), sign
 
 
 def _direction(hessian: Tensor, weight: Tensor, slope: Tensor, free: Tensor) -> Tensor:
-    """Newton's step for the free unknowns, their curvatures brought to one scale first."""
+    """Newton's step for the free unknowns, ``(B, K, P)``, their curvatures brought to one scale first."""
+    shape = slope.shape
+    weight, slope, free = weight.flatten(1), slope.flatten(1), free.flatten(1)
     both = free[:, :, None] & free[:, None, :]
     curvature = torch.where(both, hessian + weight.diag_embed(), 0.0)
-    scale = curvature.diagonal(dim1=-2, dim2=-1).clamp_min(1e-12).rsqrt()
-    scale = torch.where(free, scale, 1.0)
+    scale = torch.where(free, curvature.diagonal(dim1=-2, dim2=-1).clamp_min(1e-12).rsqrt(), 1.0)
     identity = torch.eye(slope.shape[1], device=slope.device, dtype=slope.dtype)
-    scaled = scale[:, :, None] * curvature * scale[:, None, :]
-    scaled = torch.where(both, scaled, identity) + JITTER * identity
-    factor, failed = torch.linalg.cholesky_ex(scaled)
+    scaled = torch.where(both, scale[:, :, None] * curvature * scale[:, None, :], identity)
+    factor, failed = torch.linalg.cholesky_ex(scaled + JITTER * identity)
     steps = torch.cholesky_solve((scale * slope)[..., None], factor)[..., 0]
     # Where rounding has spoilt the curvature, its diagonal alone gives a shorter way down.
     steps = torch.where((failed == 0)[:, None] & steps.isfinite(), steps, scale * slope)
-    return torch.where(free, -scale * steps, 0.0)
+    return torch.where(free, -scale * steps, 0.0).view(shape)

@@ -12,7 +12,7 @@ from shapewise.projection.dual import Problem
 from shapewise.projection.newton import Projection, minimise
 from shapewise.typing import Logits, Probs
 
-FLOOR = -10.0
+FLOOR = -14.0
 """The least log-probability: a network that is sure of its mistake can still be talked out of it."""
 
 
@@ -21,8 +21,8 @@ def moment_projection(
     logits: Logits,
     moments: AnnotatedMoments,
     *,
-    ridge: float = 1e-6,
-    iterations: int = 8,
+    ridge: float = 1e-3,
+    iterations: int = 12,
     accuracy: float = 1e-2,
 ) -> Projection:
     """Find the distribution with the annotated moments that is closest to a prediction in KL divergence.
@@ -30,13 +30,14 @@ def moment_projection(
     Args:
         logits: ``(B, 1 + K, *S)``, background first, 2-D or 3-D; log-probabilities will do.
         moments: of the K objects, see `annotated_moments`.
-        ridge: weight of λ²/2, in sizes of the object; keeps λ finite where no distribution has the moments.
+        ridge: weight of λ²/2, in sizes of the object; keeps λ small where no distribution has the moments.
         iterations: of Newton's method, at most.
-        accuracy: largest residual, in sizes of the object, that counts as converged.
+        accuracy: largest slope of the cost, in sizes of the object, that counts as converged.
 
     Returns:
         The projection, at least in float32, without a gradient. Absent classes have probability 0. An image
-        that has not converged says so, and has the best distribution found on the way.
+        that has not converged says so, and has the best distribution found on the way; its own prediction,
+        if it ends farther from its moments than it began.
 
     Raises:
         ArgumentError: the logits do not fit the moments.
@@ -55,20 +56,24 @@ def moment_projection(
         log_probs = precise.log_softmax(1).clamp_min(FLOOR)
         there = torch.cat([torch.ones_like(moments.present[:, :1]), moments.present], 1)
         there = there.reshape(*there.shape, *[1] * (logits.ndim - 2))
-        problem = Problem(log_probs.masked_fill(~there, -math.inf), moments)
-        multipliers, residual = minimise(problem, ridge=ridge, iterations=iterations, accuracy=accuracy)
-        probs = problem.tilted(multipliers).softmax(1)
-        return Projection(probs, multipliers, residual, (residual <= accuracy).flatten(1).all(1))
+        problem = Problem(log_probs.masked_fill(~there, -math.inf), moments.like(log_probs))
+        multipliers, residual, converged = minimise(
+            problem, ridge=ridge, iterations=iterations, accuracy=accuracy
+        )
+        probs = problem.tilted(multipliers, problem.bound(multipliers)).softmax(1)
+        return Projection(probs, multipliers, residual, converged)
 
 
 def sharpen(probs: Probs, factor: float) -> Probs:
-    """Multiply the log-probabilities by a factor and normalise again: above 1, sharper.
+    """Multiply the log-probabilities by a positive factor and normalise again: above 1, sharper.
+
+    What has probability 0 keeps it.
 
     >>> sharpen(torch.tensor([[[0.8]], [[0.5]]]).repeat(1, 2, 1), 2.0)[:, 0]
     tensor([[0.5000],
             [0.5000]])
     """
-    return (factor * probs.clamp_min(1e-30).log()).softmax(1)
+    return (factor * probs.log()).softmax(1)
 
 
 def _check(logits: Logits, moments: AnnotatedMoments) -> None:

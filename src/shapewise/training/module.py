@@ -100,15 +100,16 @@ class SegmentationModule(pl.LightningModule):
             raise DivergedError(
                 where, expected="a finite loss", found=f"{loss.item()}; lower the learning rate"
             )
-        self.log(
-            "train_loss",
-            loss,
-            on_step=False,
-            on_epoch=True,
-            prog_bar=True,
-            batch_size=len(images),
-            sync_dist=True,
-        )
+        for name, value in {"train_loss": loss, **self.supervision.measures}.items():
+            self.log(
+                name,
+                value,
+                on_step=False,
+                on_epoch=True,
+                prog_bar=name == "train_loss",
+                batch_size=len(images),
+                sync_dist=True,
+            )
         return loss
 
     def seed_batch(self, batch_index: int) -> torch.Generator:

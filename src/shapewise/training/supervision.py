@@ -16,6 +16,8 @@ from shapewise.typing import Logits
 class PixelSupervision(nn.Module):
     """Cross-entropy against a mask, in float32 whatever the precision of the network."""
 
+    measures: Mapping[str, Tensor] = {}
+
     def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
         """Score `logits` against `batch["mask"]`, (B, H, W)."""
         return F.cross_entropy(logits.float(), batch["mask"])
@@ -26,6 +28,8 @@ class PixelSupervision(nn.Module):
 
 class ShapeSupervision(nn.Module):
     """A shape constraint loss against the rows of a descriptor table; it never sees a mask."""
+
+    measures: Mapping[str, Tensor] = {}
 
     def __init__(self, loss: ShapeConstraintLoss) -> None:
         super().__init__()
@@ -44,8 +48,11 @@ class ShapeSupervision(nn.Module):
 class ProjectionSupervision(nn.Module):
     """A moment projection loss towards the rows of a descriptor table; it never sees a mask.
 
-    Values are met exactly, and rows with bounds of their own within these.
+    Values are met exactly, and rows with bounds of their own within these. The share of the last batch's
+    images whose projection has converged is kept to be logged.
     """
+
+    measures: Mapping[str, Tensor] = {}
 
     def __init__(self, loss: MomentProjectionLoss) -> None:
         super().__init__()
@@ -53,15 +60,16 @@ class ProjectionSupervision(nn.Module):
 
     def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
         """Score `logits` against `batch["targets"]`."""
-        total: Tensor = self.loss(logits, table_bounds(batch["targets"]))
-        return total
+        report = self.loss.report(logits, table_bounds(batch["targets"]))
+        self.measures = {"train_converged": report.projection.converged.float().mean()}
+        return report.total
 
     def start_epoch(self, epoch: int) -> None:
         """Nothing here changes from epoch to epoch."""
 
 
 Supervision: TypeAlias = PixelSupervision | ShapeSupervision | ProjectionSupervision
-"""Whatever scores logits against a batch."""
+"""Whatever scores logits against a batch; `measures` holds what else there is to log of it."""
 
 
 def table_bounds(targets: Mapping[str, Tensor]) -> dict[str, Bounds]:
