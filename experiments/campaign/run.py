@@ -1,0 +1,116 @@
+"""Run a campaign: every arm of a plan with every seed, several at once, and the table that they come to.
+
+    python experiments/campaign/run.py experiments/campaign/acdc.yaml --data DATA --out RUNS [--jobs 2] [--arms A,B]
+    python experiments/campaign/run.py experiments/campaign/acdc.yaml --out RUNS --table
+
+A plan names overrides for all its arms, its seeds, and of each arm the experiment it is based on with overrides
+of its own. Runs are RUNS/ARM_sSEED. One that is finished is left alone, one that was interrupted goes on; the first
+seed of every arm comes before the second of any. The table is markdown: the mean over seeds of the mean test Dice,
+its standard deviation over seeds, and the fraction of the first arm's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm with one seed."""
+
+    arm: str
+    seed: int
+    experiment: Path
+    overrides: list[str]
+    folder: Path
+
+    def work(self, data: Path) -> None:
+        """Train and evaluate, one thread; the log lies beside the run folder."""
+        train = ["train", str(self.experiment), "--data", str(data), "--out", str(self.folder)]
+        with self.folder.with_suffix(".log").open("a") as log:
+            for command in ([*train, *self.overrides], ["evaluate", str(self.folder)]):
+                code = subprocess.run(
+                    [sys.executable, "-m", "shapewise", *command],
+                    stdout=log,
+                    stderr=log,
+                    env=os.environ | {"OMP_NUM_THREADS": "1"},
+                    check=False,
+                ).returncode
+                print(f"{self.arm} seed {self.seed}: {command[0]} ended with {code}", flush=True)
+                if code:
+                    return
+
+
+def planned(plan: Path, out: Path, arms: list[str]) -> Iterator[Run]:
+    """List the runs of a plan, seed by seed."""
+    content = yaml.safe_load(plan.read_text())
+    if unknown := [arm for arm in arms if arm not in content["arms"]]:
+        sys.exit(f"{plan}: expected arms among {', '.join(content['arms'])}, found {unknown[0]}")
+    for seed in content["seeds"]:
+        for name, arm in content["arms"].items():
+            if not arms or name in arms:
+                overrides = [*content.get("overrides", []), *arm.get("overrides", [])]
+                yield Run(
+                    name,
+                    seed,
+                    plan.parent / arm["experiment"],
+                    [*overrides, f"training.seed={seed}"],
+                    out / f"{name}_s{seed}",
+                )
+
+
+def table(runs: list[Run]) -> str:
+    """Render what the finished runs came to."""
+    rows = []
+    for run in runs:
+        if (metrics := run.folder / "metrics.csv").exists():
+            dice = pd.read_csv(metrics).groupby("class", sort=False)["dice"].mean()
+            rows.append({"arm": run.arm, "mean": dice.mean(), **dice})
+    found = pd.DataFrame(rows).groupby("arm", sort=False)
+    mean, spread, seeds = found.mean(), found["mean"].std(), found.size()
+    lines = [f"| arm | seeds | {' | '.join(mean.columns[1:])} | mean | of {mean.index[0]} |"]
+    lines.append("|---" * (len(mean.columns) + 3) + "|")
+    for arm, values in mean.iterrows():
+        classes = " | ".join(f"{value:.3f}" for value in values.iloc[1:])
+        over_seeds = f" ± {spread[arm]:.3f}" if seeds[arm] > 1 else ""
+        share = values["mean"] / mean["mean"].iloc[0]
+        lines.append(
+            f"| {arm} | {seeds[arm]} | {classes} | {values['mean']:.3f}{over_seeds} | {share:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("plan", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run folders")
+    parser.add_argument("--data", type=Path, help="data folder")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at once, one thread each")
+    parser.add_argument("--arms", default="", help="only these, separated by commas")
+    parser.add_argument("--table", action="store_true", help="print the table of what is finished, run nothing")
+    given = parser.parse_args()
+    runs = list(planned(given.plan, given.out, [arm for arm in given.arms.split(",") if arm]))
+    if given.table:
+        print(table(runs))
+        return
+    if given.data is None:
+        parser.error("--data is needed to run anything")
+    given.out.mkdir(parents=True, exist_ok=True)
+    left = [run for run in runs if not (run.folder / "metrics.csv").exists()]
+    with ThreadPoolExecutor(given.jobs) as pool:
+        list(pool.map(lambda run: run.work(given.data), left))
+
+
+if __name__ == "__main__":
+    main()
