@@ -114,7 +114,7 @@ class SupervisionConfig(Section):
     sharpening: float = Field(
         1.5, gt=0, description="what a projection's log-probabilities are multiplied by"
     )
-    iterations: int = Field(12, ge=1, le=1000, description="rounds of a projection's solver, at most")
+    iterations: int = Field(6, ge=1, le=1000, description="rounds of a projection's solver, at most")
     error: float = Field(0.0, ge=0, description="relative error of the numbers that a projection allows for")
     relations: tuple[RelationConfig, ...] = ()
 

@@ -47,11 +47,12 @@ def test_a_projection_meets_values_exactly_and_bounds_within_them() -> None:
     logits = torch.randn(1, 2, 16, 16, generator=generator)
     volume = logits.softmax(1)[:, 1:].sum((2, 3))[..., None]
     loss = MomentProjectionLoss(("volume",), softmax=True, sharpening=1.0)
-    supervision = ProjectionSupervision(loss)
 
     def scored(value: float, lower: float, upper: float) -> Tensor:
         rows = torch.cat([volume * factor for factor in (value, lower, upper)], -1)
-        return supervision(logits, {"targets": {"volume": rows.unsqueeze(-2)}})
+        return ProjectionSupervision(loss)(
+            logits, {"index": torch.tensor([0]), "targets": {"volume": rows.unsqueeze(-2)}}
+        )
 
     rested = scored(1.0, NAN, NAN)
     torch.testing.assert_close(scored(NAN, 0.9, 1.2), rested)
@@ -65,3 +66,29 @@ def test_a_new_epoch_moves_the_penalty_on() -> None:
     before = supervision.loss.penalty.state_dict()["t"].clone()
     supervision.start_epoch(10)
     assert supervision.loss.penalty.state_dict()["t"] > before
+
+
+def test_a_search_goes_on_where_the_images_last_one_ended() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(3, 2, 24, 24, generator=generator)
+    rows = torch.tensor([60.0, NAN, NAN]).expand(3, 1, 1, 3)
+    centre = torch.tensor([[9.0, NAN, NAN], [13.0, NAN, NAN]]).expand(3, 1, 2, 3)
+    targets = {"volume": rows, "centroid": centre, "spread": torch.full_like(centre, NAN)}
+    targets["spread"][..., 0] = 4.0
+    batch = {"targets": targets, "index": torch.tensor([4, 0, 7])}
+    supervision = ProjectionSupervision(
+        MomentProjectionLoss(("volume", "centroid", "spread"), softmax=True, iterations=2)
+    )
+    shares = []
+    for _ in range(12):
+        supervision(logits, batch)
+        shares.append(supervision.measures["train_converged"].item())
+    assert shares[0] == 0
+    assert shares[-1] == 1
+    # The places belong to the images, and to the checkpoint.
+    resumed = ProjectionSupervision(supervision.loss)
+    resumed.load_state_dict(supervision.state_dict())
+    order = [2, 0, 1]
+    shuffled = {name: each[order] for name, each in targets.items()}
+    resumed(logits[order], {"targets": shuffled, "index": batch["index"][order]})
+    assert resumed.measures["train_converged"].item() == 1

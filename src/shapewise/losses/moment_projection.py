@@ -97,18 +97,27 @@ class MomentProjectionLoss(nn.Module):
         """
         return self.report(input, target).total
 
-    def report(self, input: Logits | Probs, target: Target) -> ProjectionReport:
-        """Return the loss with the distribution that its target is made of; see ``forward``."""
+    def report(
+        self, input: Logits | Probs, target: Target, *, near: Tensor | None = None
+    ) -> ProjectionReport:
+        """Return the loss with the distribution that its target is made of; see ``forward``.
+
+        Args:
+            input: as in ``forward``.
+            target: as in ``forward``.
+            near: multipliers to begin with, ``(B, K, P)``. Keep ``projection.multipliers`` of every image,
+                and half the iterations will do in the next epoch.
+        """
         with torch.autocast(input.device.type, enabled=False):
             log_probs = self._log_probs(input)
-            projection = self._project(log_probs.detach(), target)
+            projection = self._project(log_probs.detach(), target, near)
             aim = sharpen(projection.probs, self.sharpening)
             each = -(aim * log_probs).sum(1).flatten(1).mean(1)
         if self.reduction != "none":
             each = each.mean() if self.reduction == "mean" else each.sum()
         return ProjectionReport(each, projection)
 
-    def _project(self, log_probs: Tensor, target: Target) -> Projection:
+    def _project(self, log_probs: Tensor, target: Target, near: Tensor | None) -> Projection:
         if isinstance(target, Mapping):
             names = [*self.descriptors, *(name for name in SIZES if name in target)]
             given = {name: annotation(name, target, log_probs[:, 1:]) for name in names}
@@ -116,7 +125,7 @@ class MomentProjectionLoss(nn.Module):
             names = list(dict.fromkeys((*self.descriptors, "volume", "spread")))
             given = {**describe_together(one_hot(target, log_probs, first=1), names)}
         moments = annotated_moments(given, log_probs.ndim - 2, descriptors=self.descriptors, error=self.error)
-        return moment_projection(log_probs, moments, iterations=self.iterations)
+        return moment_projection(log_probs, moments, iterations=self.iterations, near=near)
 
     def _log_probs(self, input: Tensor) -> Tensor:
         plain = probabilities(input, softmax=False, sigmoid=False)

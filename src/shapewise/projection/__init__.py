@@ -1,7 +1,6 @@
 """KL projection of a prediction onto the distributions that have given moments (DESIGN 3)."""
 
 from shapewise.projection.annotated import AnnotatedMoments, annotated_moments
-from shapewise.projection.newton import Projection
-from shapewise.projection.project import moment_projection, sharpen
+from shapewise.projection.project import Projection, moment_projection, sharpen
 
 __all__ = ["AnnotatedMoments", "Projection", "annotated_moments", "moment_projection", "sharpen"]

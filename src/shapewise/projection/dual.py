@@ -22,11 +22,11 @@ from shapewise.projection.annotated import AnnotatedMoments
 
 
 class Dual(NamedTuple):
-    """The dual at one λ: ``value`` (B,), ``sums`` Σ q u^p (B, K, P) and ``hessian`` (B, K P, K P)."""
+    """The dual at one λ: ``value`` (B,), ``sums`` Σ q u^p (B, K, P), and the objects' q, ``(B, K, *S)``."""
 
     value: Tensor
     sums: Tensor
-    hessian: Tensor
+    probs: Tensor
 
 
 class Problem:
@@ -62,14 +62,15 @@ class Problem:
         return torch.cat([self.log_probs[:, :1], self.log_probs[:, 1:] + tilt], 1)
 
     def evaluate(self, multipliers: Tensor, bound: Tensor) -> Dual:
-        """The dual and its derivatives at λ ``(B, K, P)``, its constraints measured from the bounds."""
+        """The dual and what its gradient is made of, at λ ``(B, K, P)``, measured from the bounds."""
         logits = self.tilted(multipliers, bound)
-        partition = logits.logsumexp(1, keepdim=True)
-        probs = (logits[:, 1:] - partition).exp()
+        log_probs = logits.log_softmax(1)
+        probs = log_probs[:, 1:].exp()
+        partition = logits[:, 0] - log_probs[:, 0]
         value = partition.flatten(1).sum(1) - (multipliers * bound)[..., 0].sum(1)
-        return Dual(value, self._pick(contract(probs, self.powers)), self._hessian(probs, bound))
+        return Dual(value, self._pick(contract(probs, self.powers)), probs)
 
-    def _hessian(self, probs: Tensor, bound: Tensor) -> Tensor:
+    def hessian(self, probs: Tensor, bound: Tensor) -> Tensor:
         """Covariances of the features under q, ``(B, K P, K P)``."""
         classes, count = self.moments.known.shape[1:]
         weights = probs.new_empty(len(probs), len(self.pairs), *probs.shape[2:])

@@ -9,34 +9,31 @@ import torch
 from torch import Tensor
 
 from shapewise.projection.annotated import AnnotatedMoments
-from shapewise.projection.dual import Dual, Problem
+from shapewise.projection.dual import Problem
 
 SHRINK = 0.25
 SUFFICIENT = 1e-4
 JITTER = 1e-6
 
 
-class Projection(NamedTuple):
-    """The closest distribution with the annotated moments.
+class Solution(NamedTuple):
+    """Where the search ended.
 
     Attributes:
-        probs: ``(B, 1 + K, *S)``.
         multipliers: λ, ``(B, K, P)``.
-        residual: how far the moments are from where they must be, in sizes of their object, ``(B, K, P)``; 0
-            between two bounds. An error that is allowed for leaves a part of it.
+        residual: by how much the moments lie outside their bounds, in sizes of their object, ``(B, K, P)``.
         converged: ``(B,)`` bool: nothing is left to gain.
     """
 
-    probs: Tensor
     multipliers: Tensor
     residual: Tensor
     converged: Tensor
 
 
 def minimise(
-    problem: Problem, *, ridge: float, iterations: int, accuracy: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Minimise F(λ) + λ² · (ridge · size + variance) / 2 over λ.
+    problem: Problem, *, ridge: float, iterations: int, accuracy: float, near: Tensor | None = None
+) -> Solution:
+    """Minimise F(λ) + λ² · (ridge · size + variance) / 2 over λ, from 0.
 
     Every round evaluates one candidate of every image. It is taken where it is better by enough, and a
     quarter of the way to it is tried next where it is not: no image waits for another's line search, and
@@ -46,41 +43,50 @@ def minimise(
     An image whose moments end farther from where they must be than they began, because no distribution has
     them, gets λ = 0: its own prediction.
 
-    Returns:
-        λ ``(B, K, P)``, the residual there in sizes of the object, and which images ``(B,)`` have converged.
+    Args:
+        problem: the dual.
+        ridge: of λ²/2, in sizes of the object.
+        iterations: rounds, at most.
+        accuracy: largest slope, in sizes of the object, that counts as converged.
+        near: a λ that is expected to be near, ``(B, K, P)``: the first candidate.
     """
     moments = problem.moments
     size = moments.size[..., None].expand(moments.known.shape)
     weight = ridge * size + moments.variance
-    at = torch.zeros_like(size)
-    dual = problem.evaluate(at, problem.bound(at))
-    slope, sign = _slope(dual.sums, at, weight, moments)
-    begun = _outside(dual.sums, moments)
-    best, step = dual.value, torch.ones_like(dual.value)
-    direction = _direction(dual.hessian, weight, slope, moments.known & (sign != 0))
     crossing = moments.lower != moments.upper
+    at = torch.zeros_like(size)
+    begun = problem.evaluate(at, problem.bound(at))
+    best, sums, step = begun.value, begun.sums, torch.ones_like(begun.value)
+    slope, sign = _slope(sums, at, weight, moments)
+
+    def direction_from(probs: Tensor) -> Tensor:
+        curvature = problem.hessian(probs, problem.bound(sign))
+        return _direction(curvature, weight, slope, moments.known & (sign != 0))
+
+    direction = direction_from(begun.probs) if near is None else near
     for _ in range(iterations):
+        resting = (slope.abs() <= accuracy * size).flatten(1).all(1)  # whatever the rest of the batch does
+        if not at.is_cuda and bool(resting.all()):
+            break
         candidate = at + step[:, None, None] * direction
         candidate = torch.where(crossing & (candidate.sign() != sign), 0.0, candidate)
         tried = problem.evaluate(candidate, problem.bound(sign))
         found = tried.value + (weight * candidate**2 / 2).flatten(1).sum(1)
         rounding = 1e-6 * (1 + best.abs())
         enough = best + SUFFICIENT * (slope * (candidate - at)).flatten(1).sum(1) + rounding
-        resting = (slope.abs() <= accuracy * size).flatten(1).all(1)  # whatever the rest of the batch does
         better = (found <= enough) & ~resting  # False for NaN
         chosen = better[:, None, None]
         at, best = torch.where(chosen, candidate, at), torch.where(better, found, best)
-        sums = torch.where(chosen, tried.sums, dual.sums)
-        dual = Dual(best, sums, torch.where(chosen, tried.hessian, dual.hessian))
+        sums = torch.where(chosen, tried.sums, sums)
         slope, sign = _slope(sums, at, weight, moments)
         step = torch.where(better, 1.0, SHRINK * step)
-        direction = _direction(dual.hessian, weight, slope, moments.known & (sign != 0))
-        if not at.is_cuda and bool((slope.abs() <= accuracy * size).all()):
-            break
-    ended = _outside(dual.sums, moments)
-    worse = (ended.flatten(1).amax(1) > begun.flatten(1).amax(1))[:, None, None]
+        direction = torch.where(chosen, direction_from(tried.probs), direction)
+    before, ended = _outside(begun.sums, moments), _outside(sums, moments)
+    worse = (ended.flatten(1).amax(1) > before.flatten(1).amax(1))[:, None, None]
     converged = (slope.abs() <= accuracy * size).flatten(1).all(1)
-    return torch.where(worse, 0.0, at), torch.where(worse, begun, ended), converged & ~worse.flatten()
+    return Solution(
+        torch.where(worse, 0.0, at), torch.where(worse, before, ended), converged & ~worse.flatten()
+    )
 
 
 def _gaps(sums: Tensor, moments: AnnotatedMoments) -> tuple[Tensor, Tensor]:

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from shapewise.errors import ArgumentError
 from shapewise.projection.annotated import AnnotatedMoments
 from shapewise.projection.dual import Problem
-from shapewise.projection.newton import Projection, minimise
+from shapewise.projection.newton import minimise
 from shapewise.typing import Logits, Probs
 
 FLOOR = -14.0
 """The least log-probability: a network that is sure of its mistake can still be talked out of it."""
+
+
+class Projection(NamedTuple):
+    """The closest distribution with the annotated moments.
+
+    Attributes:
+        probs: ``(B, 1 + K, *S)``.
+        multipliers: λ, ``(B, K, P)``.
+        residual: how far the moments are from where they must be, in sizes of their object, ``(B, K, P)``; 0
+            between two bounds. An error that is allowed for leaves a part of it.
+        converged: ``(B,)`` bool: nothing is left to gain.
+    """
+
+    probs: Tensor
+    multipliers: Tensor
+    residual: Tensor
+    converged: Tensor
 
 
 @torch.no_grad()
@@ -24,6 +43,7 @@ def moment_projection(
     ridge: float = 1e-3,
     iterations: int = 12,
     accuracy: float = 1e-2,
+    near: Tensor | None = None,
 ) -> Projection:
     """Find the distribution with the annotated moments that is closest to a prediction in KL divergence.
 
@@ -31,8 +51,9 @@ def moment_projection(
         logits: ``(B, 1 + K, *S)``, background first, 2-D or 3-D; log-probabilities will do.
         moments: of the K objects, see `annotated_moments`.
         ridge: weight of λ²/2, in sizes of the object; keeps λ small where no distribution has the moments.
-        iterations: of Newton's method, at most.
+        iterations: of Newton's method, at most. About twelve are needed from nothing, six from near by.
         accuracy: largest slope of the cost, in sizes of the object, that counts as converged.
+        near: multipliers to be tried first, ``(B, K, P)``, such as those that an image had an epoch before.
 
     Returns:
         The projection, at least in float32, without a gradient. Absent classes have probability 0. An image
@@ -57,11 +78,9 @@ def moment_projection(
         there = torch.cat([torch.ones_like(moments.present[:, :1]), moments.present], 1)
         there = there.reshape(*there.shape, *[1] * (logits.ndim - 2))
         problem = Problem(log_probs.masked_fill(~there, -math.inf), moments.like(log_probs))
-        multipliers, residual, converged = minimise(
-            problem, ridge=ridge, iterations=iterations, accuracy=accuracy
-        )
-        probs = problem.tilted(multipliers, problem.bound(multipliers)).softmax(1)
-        return Projection(probs, multipliers, residual, converged)
+        found = minimise(problem, ridge=ridge, iterations=iterations, accuracy=accuracy, near=near)
+        probs = problem.tilted(found.multipliers, problem.bound(found.multipliers)).softmax(1)
+        return Projection(probs, *found)
 
 
 def sharpen(probs: Probs, factor: float) -> Probs:

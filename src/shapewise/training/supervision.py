@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -48,8 +49,9 @@ class ShapeSupervision(nn.Module):
 class ProjectionSupervision(nn.Module):
     """A moment projection loss towards the rows of a descriptor table; it never sees a mask.
 
-    Values are met exactly, and rows with bounds of their own within these. The share of the last batch's
-    images whose projection has converged is kept to be logged.
+    Values are met exactly, and rows with bounds of their own within these. Each image's search begins where
+    its last one ended, an epoch ago: `batch["index"]` numbers the images, and a checkpoint keeps these
+    places. The share of the last batch's images whose projection has converged is kept to be logged.
     """
 
     measures: Mapping[str, Tensor] = {}
@@ -57,12 +59,26 @@ class ProjectionSupervision(nn.Module):
     def __init__(self, loss: MomentProjectionLoss) -> None:
         super().__init__()
         self.loss = loss
+        self.multipliers: dict[int, Tensor] = {}
 
     def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
         """Score `logits` against `batch["targets"]`."""
-        report = self.loss.report(logits, table_bounds(batch["targets"]))
+        images = batch["index"].tolist()
+        near = None
+        if all(image in self.multipliers for image in images):
+            near = torch.stack([self.multipliers[image] for image in images]).to(logits.device)
+        report = self.loss.report(logits, table_bounds(batch["targets"]), near=near)
+        self.multipliers.update(zip(images, report.projection.multipliers, strict=True))
         self.measures = {"train_converged": report.projection.converged.float().mean()}
         return report.total
+
+    def get_extra_state(self) -> dict[int, Tensor]:
+        """What a checkpoint keeps beside the weights."""
+        return dict(self.multipliers)
+
+    def set_extra_state(self, state: dict[int, Tensor]) -> None:
+        """Go on from a checkpoint."""
+        self.multipliers = dict(state)
 
     def start_epoch(self, epoch: int) -> None:
         """Nothing here changes from epoch to epoch."""

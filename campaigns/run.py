@@ -1,12 +1,12 @@
 """Run a campaign: every arm of a plan with every seed, several at once, and the table that they come to.
 
-    python experiments/campaign/run.py experiments/campaign/acdc.yaml --data DATA --out RUNS [--jobs 2] [--arms A,B]
-    python experiments/campaign/run.py experiments/campaign/acdc.yaml --out RUNS --table
+    python campaigns/run.py campaigns/acdc.yaml --data DATA --out RUNS [--jobs 2] [--arms A,B]
+    python campaigns/run.py campaigns/acdc.yaml --out RUNS --table
 
-A plan names overrides for all its arms, its seeds, and of each arm the experiment it is based on with overrides
-of its own. Runs are RUNS/ARM_sSEED. One that is finished is left alone, one that was interrupted goes on; the first
-seed of every arm comes before the second of any. The table is markdown: the mean over seeds of the mean test Dice,
-its standard deviation over seeds, and the fraction of the first arm's.
+A plan names overrides for all its arms, its seeds, and of each arm the experiment it is based on with
+overrides of its own. Runs are RUNS/ARM_sSEED. One that is finished is left alone, one that was interrupted
+goes on; the first seed of every arm comes before the second of any. The table is markdown: the mean over
+seeds of the mean test Dice, its standard deviation over seeds, and the fraction of the first arm's.
 """
 
 from __future__ import annotations
@@ -84,21 +84,21 @@ def table(runs: list[Run]) -> str:
         classes = " | ".join(f"{value:.3f}" for value in values.iloc[1:])
         over_seeds = f" ± {spread[arm]:.3f}" if seeds[arm] > 1 else ""
         share = values["mean"] / mean["mean"].iloc[0]
-        lines.append(
-            f"| {arm} | {seeds[arm]} | {classes} | {values['mean']:.3f}{over_seeds} | {share:.3f} |"
-        )
+        lines.append(f"| {arm} | {seeds[arm]} | {classes} | {values['mean']:.3f}{over_seeds} | {share:.3f} |")
     return "\n".join(lines)
 
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("plan", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run folders")
     parser.add_argument("--data", type=Path, help="data folder")
     parser.add_argument("--jobs", type=int, default=2, help="runs at once, one thread each")
     parser.add_argument("--arms", default="", help="only these, separated by commas")
-    parser.add_argument("--table", action="store_true", help="print the table of what is finished, run nothing")
+    parser.add_argument("--table", action="store_true", help="print the table, run nothing")
     given = parser.parse_args()
     runs = list(planned(given.plan, given.out, [arm for arm in given.arms.split(",") if arm]))
     if given.table:
