@@ -29,7 +29,7 @@ class Run:
     """One arm with one seed."""
 
     arm: str
-    seed: int
+    seed: int | str
     experiment: Path
     overrides: list[str]
     folder: Path
@@ -51,12 +51,12 @@ class Run:
                     return
 
 
-def planned(plan: Path, out: Path, arms: list[str]) -> Iterator[Run]:
+def planned(plan: Path, out: Path, arms: list[str], seeds: list[str]) -> Iterator[Run]:
     """List the runs of a plan, seed by seed."""
     content = yaml.safe_load(plan.read_text())
     if unknown := [arm for arm in arms if arm not in content["arms"]]:
         sys.exit(f"{plan}: expected arms among {', '.join(content['arms'])}, found {unknown[0]}")
-    for seed in content["seeds"]:
+    for seed in seeds or content["seeds"]:
         for name, arm in content["arms"].items():
             if not arms or name in arms:
                 overrides = [*content.get("overrides", []), *arm.get("overrides", [])]
@@ -98,9 +98,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="data folder")
     parser.add_argument("--jobs", type=int, default=2, help="runs at once, one thread each")
     parser.add_argument("--arms", default="", help="only these, separated by commas")
+    parser.add_argument("--seeds", default="", help="these instead of the plan's, separated by commas")
     parser.add_argument("--table", action="store_true", help="print the table, run nothing")
     given = parser.parse_args()
-    runs = list(planned(given.plan, given.out, [arm for arm in given.arms.split(",") if arm]))
+    arms, seeds = ([each for each in listed.split(",") if each] for listed in (given.arms, given.seeds))
+    runs = list(planned(given.plan, given.out, arms, seeds))
     if given.table:
         print(table(runs))
         return

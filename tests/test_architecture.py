@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "config": {"errors"},
     "run_folder": {"errors", "config"},
     "build": LEAVES
-    | {"config", "descriptors", "constraints", "losses", "data", "networks", "training", "run_folder"},
+    | {"config", "descriptors", "constraints", "projection", "losses", "data", "networks", "training"},
     "run_split": LEAVES | {"run_folder", "data"},
     "runs": LEAVES | {"config", "run_folder", "run_split", "build", "data", "training", "evaluation"},
     "__main__": {"cli"},

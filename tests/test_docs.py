@@ -19,7 +19,14 @@ import typer
 import yaml
 
 from shapewise.cli import app
-from shapewise.config import Experiment, RelationConfig, Section, load_experiment, parse_experiment
+from shapewise.config import (
+    BesideConfig,
+    Experiment,
+    RelationConfig,
+    Section,
+    load_experiment,
+    parse_experiment,
+)
 from shapewise.constraints import PENALTIES
 from shapewise.data.layouts import LAYOUTS, find_cases
 from shapewise.data.phantom import make_phantom
@@ -180,7 +187,9 @@ def leaves(section: type[Section], prefix: str = "") -> dict[str, Any]:
 
 def test_every_key_of_an_experiment_is_documented_with_its_default() -> None:
     documented = documented_keys(DOCS / "experiments.md")
-    expected = leaves(Experiment) | leaves(RelationConfig)
+    beside = leaves(BesideConfig)  # of which only what is its own, or has another default
+    own = {f"supervision.beside.{key}": beside[key] for key in BesideConfig.__annotations__}
+    expected = leaves(Experiment) | leaves(RelationConfig) | own
     assert documented.keys() == expected.keys()
     for key, default in expected.items():
         plain = list(default) if isinstance(default, tuple) else default

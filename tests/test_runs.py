@@ -20,7 +20,7 @@ from shapewise.build import build_fit, build_split, build_study, build_table
 from shapewise.config import load_experiment
 from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
-from shapewise.data.table import write_table
+from shapewise.data.table import read_table, write_table
 from shapewise.errors import ConfigError, DataError, DivergedError, RunError, TableError
 from shapewise.run_folder import RunFolder, taken
 from shapewise.runs import evaluate, train
@@ -105,23 +105,83 @@ def test_the_same_seed_gives_the_same_initial_weights_whatever_the_supervision(
         assert all(torch.equal(state[key], states[0][key]) for key in states[0])
 
 
-@pytest.mark.parametrize("kind", ["pixels", "quadratic", "augmented_lagrangian", "projection"])
+MOMENTS = {"descriptors": ["volume", "centroid", "spread"]}
+SUPERVISIONS: dict[str, dict[str, object]] = {
+    "pixels": {"kind": "pixels"},
+    "quadratic": {"kind": "quadratic", **MOMENTS},
+    "augmented Lagrangian": {"kind": "augmented_lagrangian", **MOMENTS},
+    "projection": {"kind": "projection", **MOMENTS},
+    "projection of volumes": {"kind": "projection", "extent": "volume"},
+    "barrier on volumes": {"kind": "barrier", "extent": "volume"},
+    "projection, length beside": {"kind": "projection", "beside": {"kind": "barrier", "start_epoch": 1}},
+    "scribbles": {"kind": "scribbles"},
+    "regions": {"kind": "regions"},
+}
+
+
+@pytest.mark.parametrize("supervision", SUPERVISIONS.values(), ids=SUPERVISIONS)
 def test_every_supervision_trains(
-    kind: str, phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+    supervision: dict[str, object], phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
 ) -> None:
-    supervision = {"kind": kind, "descriptors": ["volume", "centroid", "spread"]}
     experiment = load_experiment(experiment_file(supervision=supervision))
     train(experiment, phantom, tmp_path / "run")
     log = pd.read_csv(tmp_path / "run" / "log.csv")
     assert log["train_loss"].notna().all()
+    assert log["val_violation"].notna().all()
     assert list(log["epoch"]) == [0, 1]
-    assert ("train_converged" in log) == (kind == "projection")
+    assert ("train_converged" in log) == (supervision["kind"] == "projection")
+    if "beside" in supervision:
+        assert list(log["train_beside"].notna()) == [False, True]
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+def test_labels_drawn_from_numbers_need_no_mask(
+    phantom: Path, maskless: Path, table: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    experiment = load_experiment(
+        experiment_file(supervision={"kind": "regions"}),
+        [f"data.table={table}", "training.selection=violation", "training.epochs=1"],
+    )
+    train(experiment, phantom, tmp_path / "with")
+    train(experiment, maskless, tmp_path / "without")
+    assert_same_weights(tmp_path / "with", tmp_path / "without")
+
+
+def test_a_poorer_annotation_is_what_the_run_is_told(
     phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
 ) -> None:
-    path = experiment_file(supervision="augmented_lagrangian", network={"name": "enet"})
+    annotation = ["data.annotation.error=0.1", "data.annotation.every=2"]
+    experiment = load_experiment(experiment_file(supervision={"kind": "projection"}), annotation)
+    train(experiment, phantom, tmp_path / "run")
+    exact = build_study(experiment, phantom)
+    split = build_split(experiment, exact)
+    told = read_table(tmp_path / "run" / "descriptors.csv", exact.classes)
+    whole = build_table(
+        load_experiment(experiment_file(supervision={"kind": "projection"})), exact, split, tmp_path / "t.csv"
+    )
+    assert whole is not None
+    both = told.merge(
+        whole, on=["case", "frame", "slice", "class", "descriptor", "component"], suffixes=("", "_exact")
+    )
+    assert len(both) == len(told)
+    held_out = both["case"].isin([case.name for case in split["validation"]])
+    assert both.loc[held_out, "value"].equals(both.loc[held_out, "value_exact"])
+    objects = both[~held_out & (both["value_exact"] > 0)]
+    assert (objects["value"] != objects["value_exact"]).all()
+    described = [len(set(zip(t["case"], t["frame"], t["slice"], strict=True))) for t in (told, whole)]
+    assert described[0] < described[1]
+
+
+@pytest.mark.parametrize(
+    ("supervision", "weight_average"), [("augmented_lagrangian", 0.0), ("projection", 0.9)]
+)
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    supervision: str,
+    weight_average: float,
+    phantom: Path,
+    tmp_path: Path,
+    experiment_file: ExperimentFile,
+) -> None:
+    path = experiment_file(supervision=supervision, network={"name": "enet"})
     shapewise = str(Path(sys.executable).with_name("shapewise"))
 
     def command(out: str, epochs: int) -> list[str]:
@@ -131,6 +191,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
             "train",
             str(path),
             f"training.epochs={epochs}",
+            f"training.weight_average={weight_average}",
             "--data",
             str(phantom),
             "--out",

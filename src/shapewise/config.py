@@ -55,12 +55,22 @@ class SplitConfig(Section):
     seed: int = Seed
 
 
+class AnnotationConfig(Section):
+    """What a poorer annotator would have written of the training cases; by default nothing is changed."""
+
+    error: float = Field(0.0, ge=0, lt=1, description="relative error of every number, drawn once")
+    every: int = Field(1, ge=1, description="only each so-manieth slice is described")
+    presence_only: bool = Field(False, description="only which classes are there, and no number")
+    seed: int = Seed
+
+
 class DataConfig(Section):
     """Where the cases are and how they are read."""
 
     root: str | None = Field(None, description="data folder; `--data` wins over it")
     layout: Literal["auto", "acdc", "promise12", "nnunet"] = "auto"
     table: str | None = Field(None, description="descriptor table; null describes the data folder's masks")
+    annotation: AnnotationConfig = AnnotationConfig()
     preprocessing: PreprocessingConfig = PreprocessingConfig()
     split: SplitConfig = SplitConfig()
 
@@ -101,22 +111,52 @@ class RelationConfig(Section):
     scale: float = Field(1.0, gt=0, description="what a residual of this relation is divided by")
 
 
-class SupervisionConfig(Section):
-    """What the network learns from."""
+class ConstraintsConfig(Section):
+    """Bounds around annotated values and between classes, and how they pull."""
 
-    kind: Literal["pixels", "barrier", "quadratic", "hinge", "augmented_lagrangian", "projection"] = "barrier"
     descriptors: tuple[str, ...] = ("volume", "centroid", "spread", "length")
     margin: float = Field(0.1, ge=0, description="relative half-width of the bounds")
     absolute_margins: dict[str, float] = Field({}, description="half-widths in raw units, by descriptor")
     residuals: Literal["relative", "logarithmic", "raw"] = "relative"
     t: ScheduleConfig = ScheduleConfig()
     rho: float = Field(1.0, gt=0, description="the augmented Lagrangian's quadratic weight")
+    relations: tuple[RelationConfig, ...] = ()
+
+
+class BesideConfig(ConstraintsConfig):
+    """Constraints beside another supervision."""
+
+    kind: Literal["barrier", "quadratic", "hinge", "augmented_lagrangian"] = "quadratic"
+    descriptors: tuple[str, ...] = ("length",)
+    weight: float = Field(0.01, gt=0, description="what their loss is multiplied by")
+    start_epoch: int = Field(0, ge=0, description="the epoch, counted from 0, from which they pull")
+
+
+class SupervisionConfig(ConstraintsConfig):
+    """What the network learns from."""
+
+    kind: Literal[
+        "pixels",
+        "barrier",
+        "quadratic",
+        "hinge",
+        "augmented_lagrangian",
+        "projection",
+        "scribbles",
+        "regions",
+    ] = "barrier"
+    extent: Literal["slice", "volume"] = Field("slice", description="what the numbers are about")
     sharpening: float = Field(
         1.5, gt=0, description="what a projection's log-probabilities are multiplied by"
     )
     iterations: int = Field(6, ge=1, le=1000, description="rounds of a projection's solver, at most")
     error: float = Field(0.0, ge=0, description="relative error of the numbers that a projection allows for")
-    relations: tuple[RelationConfig, ...] = ()
+    beside: BesideConfig | None = Field(None, description="constraints that pull as well")
+
+    @property
+    def needs_numbers(self) -> bool:
+        """Whether there is no learning without a descriptor table."""
+        return self.kind not in ("pixels", "scribbles") or self.beside is not None
 
 
 class TrainingConfig(Section):
@@ -127,6 +167,9 @@ class TrainingConfig(Section):
     learning_rate: float = Field(5e-4, gt=0)
     betas: tuple[Beta, Beta] = (0.9, 0.99)
     learning_rate_decay: Literal["none", "cosine"] = "none"
+    weight_average: float = Field(
+        0.0, ge=0, lt=1, description="decay, a step, of a moving average of the weights; 0 for none"
+    )
     gradient_clip: float = Field(1.0, ge=0, description="largest norm of the gradient; 0 leaves it alone")
     image_clip: float = Field(
         0.0, ge=0, description="largest norm of one image's gradient at its logits; 0 leaves it alone"
@@ -157,14 +200,17 @@ class Experiment(Section):
     @classmethod
     def _expand_supervision(cls, value: Any) -> Any:
         value = {"kind": value} if isinstance(value, str) else value
-        if isinstance(value, dict) and value.get("kind") == "projection":
+        if isinstance(value, dict) and value.get("kind") in ("projection", "regions"):
             return {"descriptors": ("volume", "centroid", "covariance")} | value
         return value
 
     @model_validator(mode="after")
     def _check_sections_fit(self) -> Experiment:
-        if self.supervision.kind != "pixels" and not self.supervision.descriptors:
+        supervision = self.supervision
+        if supervision.kind not in ("pixels", "scribbles") and not supervision.descriptors:
             raise ValueError("supervision.descriptors must name at least one descriptor")
+        if supervision.extent == "volume" and supervision.kind in ("pixels", "scribbles", "regions"):
+            raise ValueError(f"supervision.extent must be slice where the kind is {supervision.kind}")
         if self.training.image_clip and self.training.precision == "16-mixed":
             raise ValueError("training.image_clip needs unscaled gradients: precision 32-true or bf16-mixed")
         return self

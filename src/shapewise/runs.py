@@ -102,6 +102,7 @@ def build_run_trainer(experiment: Experiment, run: RunFolder, parts: Fit) -> pl.
             run.log_file,
             monitor=parts.monitor,
             mode=parts.mode,
+            weight_average=training.weight_average,
             max_epochs=training.epochs,
             accelerator=training.accelerator,
             devices=training.devices,

@@ -73,7 +73,7 @@ def test_every_slice_is_prepared_in_order(cases: list[Case], cache: Path) -> Non
     assert prepared.cases == [0, 0, 0, 1, 1, 1, 2, 2]
     assert prepared.images.shape == (8, 4, 5)
     assert prepared.images.dtype == np.float32
-    assert prepared.spacings == [(2.0, 1.5)] * 8
+    assert prepared.spacings == [(5.0, 2.0, 1.5)] * 8
     for case, rows in zip(cases, (slice(0, 3), slice(3, 6), slice(6, 8)), strict=True):
         image = case.read_image().image
         frame = SMALL.frame(image.shape[1:], None)

@@ -130,9 +130,9 @@ def test_real_volumes_agree_with_the_prepared_masks(real_acdc: Path, tmp_path: P
     about = prepared.samples, study.classes, names, prepared.frames
     found = volume_targets(describe(study, descriptors=names, whole=True), *about, prepared.spacings)
     thick = [case.read_image().spacing for case in study.cases]
-    spacings = [thick[number] for number in prepared.cases]
+    assert prepared.spacings == [thick[number] for number in prepared.cases]
     in_mm = describe(study, descriptors=names, whole=True, unit="mm")
-    for name, values in volume_targets(in_mm, *about, spacings).values.items():
+    for name, values in volume_targets(in_mm, *about, prepared.spacings).values.items():
         torch.testing.assert_close(values, found.values[name], rtol=1e-4, atol=1e-4, equal_nan=True)
     for number in range(4):
         mine = torch.tensor(prepared.cases) == number

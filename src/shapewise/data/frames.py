@@ -250,9 +250,12 @@ def _unit(descriptor: str, step: NDArray[np.float64]) -> NDArray[np.float64]:
     return unit
 
 
-def physical(frames: Sequence[Frame], spacings: Sequence[tuple[float, float] | None]) -> NDArray[np.float64]:
-    """Steps and offsets of frames in mm, (N, 2, 2): NaN where the native spacing is unknown."""
-    known = np.array([spacing or (np.nan, np.nan) for spacing in spacings], float)
+def physical(frames: Sequence[Frame], spacings: Sequence[tuple[float, ...] | None]) -> NDArray[np.float64]:
+    """Steps and offsets of frames in mm, (N, 2, 2): NaN where the native spacing is unknown.
+
+    A spacing is (row, column), or has the distance of the slices before these.
+    """
+    known = np.array([(spacing or (np.nan, np.nan))[-2:] for spacing in spacings], float)
     in_px = np.array([(frame.step, frame.offset) for frame in frames], float)
     in_mm: NDArray[np.float64] = in_px * known[:, None, :]
     return in_mm

@@ -26,7 +26,7 @@ from shapewise.data.frames import Frame, resample_image, resample_mask
 from shapewise.data.images import files_of
 from shapewise.errors import ArgumentError, DataError
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 """Raise it whenever the same files and options would be prepared differently."""
 
 
@@ -98,13 +98,13 @@ class PreparedImages:
         samples: What each slice is.
         images: Normalised intensities, (N, h, w) float32, on disk.
         frames: Where the prepared pixels lie in the native slice.
-        spacings: Native in-plane spacing in mm, None where unknown.
+        spacings: Native spacing in mm, (slice, row, column), None where unknown.
     """
 
     samples: list[Sample]
     images: NDArray[np.float32]
     frames: list[Frame]
-    spacings: list[tuple[float, float] | None]
+    spacings: list[tuple[float, ...] | None]
 
     @property
     def cases(self) -> list[int]:
@@ -138,7 +138,8 @@ def prepare_images(
     frames, spacings = [], []
     for record in records:
         spacing = tuple(record["spacing"]) if record["spacing"] else None
-        frames += [preprocessing.frame(tuple(record["shape"]), spacing)] * record["slices"]
+        frame = preprocessing.frame(tuple(record["shape"]), spacing and (spacing[1], spacing[2]))
+        frames += [frame] * record["slices"]
         spacings += [spacing] * record["slices"]
     return PreparedImages(samples, images, frames, spacings)
 
@@ -186,14 +187,15 @@ class Block(NamedTuple):
 
 def _place(case: Case, volume: Volume, preprocessing: Preprocessing) -> tuple[Frame, dict[str, Any]]:
     depth, height, width = volume.image.shape
-    spacing = (float(volume.spacing[1]), float(volume.spacing[2])) if case.spacing_known else None
+    between, row, column = (float(step) for step in volume.spacing)
+    spacing = (between, row, column) if case.spacing_known else None
     if preprocessing.spacing is not None and spacing is None:
         raise DataError(
             case.image, expected=f"a known spacing, to resample to {preprocessing.spacing} mm", found="none"
         )
     record = {"case": case.name, "frame": case.frame, "slices": depth}
     record |= {"shape": (height, width), "spacing": spacing}
-    return preprocessing.frame((height, width), spacing), record
+    return preprocessing.frame((height, width), spacing and (row, column)), record
 
 
 def _mask(case: Case) -> Path:

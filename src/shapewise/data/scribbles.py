@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
 from scipy import ndimage
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
@@ -59,6 +61,26 @@ def scribbles(mask: NDArray[np.integer], classes: int, seed: int) -> NDArray[np.
         generator = np.random.default_rng((seed, label))
         draw = _in_object if label else _in_background
         drawn[draw(mask == label, generator)] = label
+    return drawn
+
+
+def draw_scribbles(masks: NDArray[np.integer], classes: int, seed: int) -> NDArray[np.int16]:
+    """Draw the scribbles of every slice, (N, H, W); see `scribbles`.
+
+    >>> draw_scribbles(np.ones((2, 8, 8), np.uint8), 1, seed=0).shape
+    (2, 8, 8)
+    """
+    drawn = np.empty(masks.shape, np.int16)
+    console = Console(stderr=True)
+    numbers = track(
+        range(len(masks)),
+        "Drawing scribbles",
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    for number in numbers:
+        drawn[number] = scribbles(masks[number], classes, seed + number)
     return drawn
 
 

@@ -40,7 +40,7 @@ class Slices(Dataset[dict[str, Any]]):
         self,
         images: NDArray[np.float32],
         *,
-        masks: NDArray[np.uint8] | None = None,
+        masks: NDArray[np.integer] | None = None,
         targets: Mapping[str, Tensor] | None = None,
         indices: Sequence[int] | None = None,
     ) -> None:

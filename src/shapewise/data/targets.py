@@ -38,7 +38,7 @@ def table_targets(
     classes: Sequence[str],
     descriptors: Sequence[str],
     frames: Sequence[Frame],
-    spacings: Sequence[tuple[float, float] | None],
+    spacings: Sequence[tuple[float, ...] | None],
 ) -> Targets:
     """Look the samples up in a table and move its numbers into their frames.
 
@@ -53,7 +53,7 @@ def table_targets(
         classes: Foreground classes, in label order.
         descriptors: Registered names.
         frames: Frame of each sample.
-        spacings: Native in-plane spacing of each sample, in mm; only needed for rows in mm.
+        spacings: Native spacing of each sample in mm, (row, column) last; only needed for rows in mm.
 
     Returns:
         The targets, aligned with the samples.

@@ -2,5 +2,13 @@
 
 from shapewise.projection.annotated import AnnotatedMoments, annotated_moments
 from shapewise.projection.project import Projection, moment_projection, sharpen
+from shapewise.projection.regions import described_regions
 
-__all__ = ["AnnotatedMoments", "Projection", "annotated_moments", "moment_projection", "sharpen"]
+__all__ = [
+    "AnnotatedMoments",
+    "Projection",
+    "annotated_moments",
+    "described_regions",
+    "moment_projection",
+    "sharpen",
+]

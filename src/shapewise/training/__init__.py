@@ -4,14 +4,17 @@ from shapewise.training.log import EpochLog
 from shapewise.training.module import Optimisation, SegmentationModule
 from shapewise.training.sampling import CaseBatches, EpochShuffle
 from shapewise.training.supervision import (
+    CombinedSupervision,
     PixelSupervision,
     ProjectionSupervision,
     ShapeSupervision,
     Supervision,
+    table_bounds,
 )
 
 __all__ = [
     "CaseBatches",
+    "CombinedSupervision",
     "EpochLog",
     "EpochShuffle",
     "Optimisation",
@@ -20,4 +23,5 @@ __all__ = [
     "SegmentationModule",
     "ShapeSupervision",
     "Supervision",
+    "table_bounds",
 ]

@@ -17,6 +17,7 @@ from shapewise.training.clipping import clip_each_image
 from shapewise.training.sampling import stream_seed
 from shapewise.training.supervision import Supervision, table_bounds
 from shapewise.training.validation import CaseDice, WeightedMean
+from shapewise.training.volumes import as_volume
 from shapewise.typing import Int, Tensor
 
 
@@ -47,6 +48,7 @@ class SegmentationModule(pl.LightningModule):
             slices: hinge penalties, whatever the training used.
         validation_case: the number of the case that each validation slice belongs to, (N,).
         seed: decides augmentation and dropout, epoch by epoch.
+        whole_volumes: a batch is the slices of one case, and the numbers are about its volume.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class SegmentationModule(pl.LightningModule):
         yardstick: ShapeConstraintLoss | None,
         validation_case: Int[Tensor, " slices"],
         seed: int,
+        whole_volumes: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
@@ -70,6 +73,7 @@ class SegmentationModule(pl.LightningModule):
         self.yardstick = yardstick
         self.validation_case = validation_case
         self.seed = seed
+        self.whole_volumes = whole_volumes
         self.case_dice: CaseDice | None = None
         self.held: dict[str, WeightedMean] = {}
 
@@ -94,6 +98,8 @@ class SegmentationModule(pl.LightningModule):
         logits = self.augmentation.unwarp(self.network(images), theta)
         if self.optimisation.image_clip:
             clip_each_image(logits, self.optimisation.image_clip)
+        if self.whole_volumes:
+            logits, batch = as_volume(logits, batch)
         loss: Tensor = self.supervision(logits, batch)
         if not loss.isfinite():
             where = f"epoch {self.current_epoch + 1}, batch {batch_index + 1}"
@@ -140,6 +146,8 @@ class SegmentationModule(pl.LightningModule):
             case = self.validation_case[batch["index"].cpu()]
             self.case_dice.add(logits.argmax(1), batch["mask"], case)
         if self.yardstick is not None and "targets" in batch:
+            if self.whole_volumes:
+                logits, batch = as_volume(logits, batch)
             report = self.yardstick.report(logits, table_bounds(batch["targets"]))
             self.log("val_violation", report.total, batch_size=len(logits), sync_dist=True)
             for name, share in report.satisfied.items():

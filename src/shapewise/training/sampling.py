@@ -46,29 +46,30 @@ class CaseBatches(Sampler[list[int]]):
 
     Args:
         cases: the number of the case that each slice of the data set belongs to.
-        seed: as in `EpochShuffle`.
+        seed: as in `EpochShuffle`; None leaves the cases in their order.
 
     >>> batches = CaseBatches([0, 0, 0, 1, 1, 7], seed=0)
     >>> sorted(batches), len(batches)
     ([[0, 1, 2], [3, 4], [5]], 3)
     """
 
-    def __init__(self, cases: Sequence[int], *, seed: int) -> None:
+    def __init__(self, cases: Sequence[int], *, seed: int | None) -> None:
         slices: dict[int, list[int]] = {}
         for index, case in enumerate(cases):
             slices.setdefault(case, []).append(index)
         self.slices = list(slices.values())
-        self.order = EpochShuffle(len(self.slices), seed=seed)
+        self.order = None if seed is None else EpochShuffle(len(self.slices), seed=seed)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the permutation of `epoch`."""
-        self.order.set_epoch(epoch)
+        if self.order is not None:
+            self.order.set_epoch(epoch)
 
     def __len__(self) -> int:
         return len(self.slices)
 
     def __iter__(self) -> Iterator[list[int]]:
-        return (list(self.slices[case]) for case in self.order)
+        return (list(self.slices[case]) for case in self.order or range(len(self.slices)))
 
 
 def stream_seed(*key: int) -> int:

@@ -1,0 +1,124 @@
+"""Which cases there are, how they are split, and what a training is told of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from shapewise.build.blaming import blaming
+from shapewise.config import AnnotationConfig, Experiment, SupervisionConfig
+from shapewise.data.cases import Case, Study
+from shapewise.data.degrade import perturb, presence_only, thin
+from shapewise.data.describe import describe
+from shapewise.data.layouts import find_cases
+from shapewise.data.plugins import load_plugin
+from shapewise.data.prepare import Preprocessing
+from shapewise.data.splits import split_patients
+from shapewise.data.table import read_table, write_table
+from shapewise.errors import DataError
+
+Split = Mapping[str, list[Case]]
+logger = logging.getLogger(__name__)
+
+
+def load_plugins(experiment: Experiment, folder: Path) -> None:
+    """Run the Python files that register an experiment's own descriptors.
+
+    Raises:
+        ConfigError: a file is missing, or fails.
+    """
+    for plugin in experiment.plugins:
+        load_plugin(folder / plugin)
+
+
+def build_study(experiment: Experiment, root: Path) -> Study:
+    """Find the cases of the experiment's data folder."""
+    return find_cases(root, experiment.data.layout)
+
+
+def build_split(experiment: Experiment, study: Study) -> dict[str, list[Case]]:
+    """Share out the patients; all frames of a patient stay together."""
+    split = experiment.data.split
+    patients = split_patients(
+        sorted({case.patient for case in study.cases}),
+        counts=(split.train, split.validation, split.test),
+        seed=split.seed,
+    )
+    return {
+        name: [case for case in study.cases if case.patient in set(ids)] for name, ids in patients.items()
+    }
+
+
+def build_preprocessing(experiment: Experiment) -> Preprocessing:
+    """Say how slices become inputs."""
+    settings = experiment.data.preprocessing
+    with blaming("data.preprocessing"):
+        return Preprocessing(size=settings.size, spacing=settings.spacing, crop=settings.crop)
+
+
+def build_table(experiment: Experiment, study: Study, split: Split, out: Path) -> pd.DataFrame | None:
+    """Copy the experiment's table to `out`; where it names none, describe the masks that training may see.
+
+    A run learns from that copy, whoever made the numbers, and can be moved with it. What the experiment says
+    about a poorer annotation is done to the copy's training cases. None if there is neither a table nor a
+    mask. Errors about it name the table that it was copied from.
+    """
+    if not out.exists():
+        table = find_table(experiment, study, split)
+        if table is None:
+            return None
+        write_table(poorer(table, experiment.data.annotation, split), out)
+    table = read_table(out, study.classes)
+    if experiment.data.table is not None:
+        table.attrs["path"] = experiment.data.table
+    return table
+
+
+def find_table(experiment: Experiment, study: Study, split: Split) -> pd.DataFrame | None:
+    """Read the experiment's table, or describe the masks that training may see."""
+    if experiment.data.table is not None:
+        return read_table(Path(experiment.data.table), study.classes)
+    seen = [case for case in (*split["train"], *split["validation"]) if case.mask is not None]
+    if not seen:
+        return None
+    names = table_descriptors(experiment.supervision)
+    whole = experiment.supervision.extent == "volume"
+    return describe(Study(seen, study.classes, study.layout), descriptors=names, whole=whole)
+
+
+def poorer(table: pd.DataFrame, annotation: AnnotationConfig, split: Split) -> pd.DataFrame:
+    """Make of the training cases' numbers what a less careful annotator would have written."""
+    trained = table["case"].isin([case.name for case in split["train"]])
+    rows = table[trained]
+    if annotation.error:
+        rows = perturb(rows, annotation.error, annotation.seed)
+    if annotation.presence_only:
+        rows = presence_only(rows)
+    rows = thin(rows, annotation.every)
+    return pd.concat([rows, table[~trained]], ignore_index=True)
+
+
+def table_descriptors(supervision: SupervisionConfig) -> tuple[str, ...]:
+    """List the descriptors that the table must hold: those of the constraints, and what scales them."""
+    beside = supervision.beside.descriptors if supervision.beside else ()
+    return tuple(dict.fromkeys(("volume", "spread", *supervision.descriptors, *beside)))
+
+
+def annotated_cases(experiment: Experiment, split: Split, name: str) -> list[Case]:
+    """Leave out, with a note, the cases of a split that nobody has described: no table, and no mask.
+
+    Raises:
+        DataError: none is left.
+    """
+    if experiment.data.table is not None:
+        return split[name]
+    found = [case for case in split[name] if case.mask is not None]
+    if not found:
+        expected = f"masks for the {name} split, or a table (data.table)"
+        raise DataError(split[name][0].image, expected=expected, found="neither")
+    if left := [case for case in split[name] if case.mask is None]:
+        logger.warning("%s: left out, having no mask: %s", name, ", ".join(case.name for case in left))
+    return found

@@ -1,0 +1,143 @@
+"""Everything that a trainer needs: network, supervision, slices and what names the best epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from shapewise.build.cases import Split, annotated_cases, build_preprocessing
+from shapewise.build.slices import Prepared, build_training, build_validation
+from shapewise.build.supervision import build_loss, build_supervision
+from shapewise.config import AugmentationConfig, Experiment
+from shapewise.constraints import Hinge
+from shapewise.data.augmentation import Augmentation
+from shapewise.data.cases import Study
+from shapewise.data.slices import stack
+from shapewise.errors import ConfigError, DataError
+from shapewise.networks.registry import build_network
+from shapewise.training import CaseBatches, EpochShuffle, Optimisation, SegmentationModule
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Everything that a trainer needs."""
+
+    module: SegmentationModule
+    train: DataLoader[object]
+    validation: DataLoader[object]
+    monitor: str
+    mode: str
+
+
+def build_experiment_network(experiment: Experiment, classes: Sequence[str]) -> nn.Module:
+    """Build the network with the seed's own initial weights, whatever the supervision."""
+    torch.manual_seed(experiment.training.seed)
+    settings = experiment.network
+    network = build_network(settings.name, in_channels=1, classes=len(classes) + 1, options=settings.options)
+    check_network(network, build_preprocessing(experiment).shape, len(classes) + 1)
+    return network
+
+
+def check_network(network: nn.Module, shape: tuple[int, int], classes: int) -> None:
+    """Try a network on one blank slice; raises `ConfigError` unless it answers with logits of its shape."""
+    expected = f"a network from slices (B, 1, {shape[0]}, {shape[1]}) to logits of {classes} classes"
+    try:
+        with torch.inference_mode():
+            answer = network.eval()(torch.zeros(1, 1, *shape))
+    except Exception as error:  # somebody else's code may raise anything
+        raise ConfigError("network", expected=expected, found=repr(error)) from error
+    finally:
+        network.train()
+    found = tuple(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
+    if found != (1, classes, *shape):
+        raise ConfigError("network", expected=expected, found=found)
+
+
+def build_fit(
+    experiment: Experiment, study: Study, split: Split, table: pd.DataFrame | None, cache: Path
+) -> Fit:
+    """Build everything that a trainer needs.
+
+    Raises:
+        DataError: pixel supervision without masks, shape supervision without numbers, or a validation split
+            with neither.
+    """
+    supervision, training = experiment.supervision, experiment.training
+    # What can be wrong with the experiment is found before any slice is prepared.
+    network = build_experiment_network(experiment, study.classes)
+    learning = build_supervision(supervision, study.classes)
+    if supervision.needs_numbers and table is None:
+        raise DataError("data.table", expected="a descriptor table, or masks to describe", found="neither")
+    train = build_training(experiment, study, annotated_cases(experiment, split, "train"), table, cache)
+    held_out = annotated_cases(experiment, split, "validation")
+    validation = build_validation(experiment, study, held_out, table, cache)
+    module = SegmentationModule(
+        network,
+        learning,
+        build_augmentation(experiment.augmentation),
+        build_optimisation(experiment),
+        classes=study.classes,
+        yardstick=None if table is None else build_loss(supervision, study.classes, Hinge()),
+        validation_case=torch.tensor(validation.cases),
+        seed=training.seed,
+        whole_volumes=supervision.extent == "volume",
+    )
+    masks = all(case.mask is not None for case in held_out)
+    monitor, mode = choose_monitor(experiment, masks=masks, table=table is not None)
+    return Fit(module, *build_loaders(experiment, train, validation), monitor, mode)
+
+
+def build_loaders(
+    experiment: Experiment, train: Prepared, validation: Prepared
+) -> tuple[DataLoader[object], DataLoader[object]]:
+    """Batches of slices, or the slices of one case frame at a time where a loss is about volumes."""
+    training = experiment.training
+    workers = training.workers
+    if experiment.supervision.extent == "volume":
+        order = CaseBatches(train.cases, seed=training.seed)
+        unchanged = CaseBatches(validation.cases, seed=None)
+        return (
+            DataLoader(train.slices, batch_size=None, sampler=order, num_workers=workers),
+            DataLoader(validation.slices, batch_size=None, sampler=unchanged, num_workers=workers),
+        )
+    shuffled, size = EpochShuffle(len(train.slices), seed=training.seed), training.batch_size
+    return (
+        DataLoader(train.slices, size, sampler=shuffled, num_workers=workers, collate_fn=stack),
+        DataLoader(validation.slices, 2 * size, num_workers=workers, collate_fn=stack),
+    )
+
+
+def build_augmentation(settings: AugmentationConfig) -> Augmentation:
+    """Build the random changes of a batch."""
+    return Augmentation(**settings.model_dump())
+
+
+def build_optimisation(experiment: Experiment) -> Optimisation:
+    """Collect Adam's settings."""
+    training = experiment.training
+    cosine = training.epochs if training.learning_rate_decay == "cosine" else None
+    return Optimisation(training.learning_rate, training.betas, cosine, training.image_clip)
+
+
+def choose_monitor(experiment: Experiment, *, masks: bool, table: bool) -> tuple[str, str]:
+    """Say what names the best epoch, and whether more of it is better.
+
+    Raises:
+        ConfigError: the experiment asks for what its validation split cannot give.
+    """
+    selection = experiment.training.selection
+    if selection == "dice" and not masks:
+        raise ConfigError(
+            "training.selection", expected="masks for every validation case", found="none for some"
+        )
+    if selection == "violation" and not table:
+        raise ConfigError("training.selection", expected="a descriptor table", found="none")
+    if selection == "dice" or (selection == "auto" and masks):
+        return "val_dice", "max"
+    return "val_violation", "min"
