@@ -172,10 +172,11 @@ def test_a_poorer_annotation_is_what_the_run_is_told(
 
 
 @pytest.mark.parametrize(
-    ("supervision", "weight_average"), [("augmented_lagrangian", 0.0), ("projection", 0.9)]
+    ("supervision", "weight_average"),
+    [("augmented_lagrangian", 0.0), ({"kind": "projection", "teacher": True}, 0.9)],
 )
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
-    supervision: str,
+    supervision: object,
     weight_average: float,
     phantom: Path,
     tmp_path: Path,

@@ -26,21 +26,20 @@ from shapewise.build import build_fit, build_split, build_study, build_table
 from shapewise.config import load_experiment
 from shapewise.plots.pictures import key_to_classes
 from shapewise.plots.style import INK, blank_figure, class_colour, save
-from shapewise.projection import sharpen
 from shapewise.training import table_bounds
 from shapewise.training.trainer import fit
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "demo_projection.yaml"
-ROWS = ("prediction $s$", "projection $q$", "target: $q$ sharpened")
+ROWS = ("prediction $s$", "projection $q$")
 
 
 class Watch(pl.Callback):
-    """Keeps prediction, projection and target of one slice, after as many epochs as asked for."""
+    """Keeps prediction and projection of one slice, after as many epochs as asked for."""
 
     def __init__(self, slice_: Mapping[str, Any], epochs: list[int]) -> None:
         self.slice = slice_
         self.epochs = epochs
-        self.seen: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+        self.seen: dict[int, tuple[Tensor, Tensor]] = {}
 
     def look(self, module: pl.LightningModule, epoch: int) -> None:
         """Look at the network as it predicts, changing nothing of it."""
@@ -55,11 +54,7 @@ class Watch(pl.Callback):
             near = None if near is None else near[None]
             found = supervision.loss.report(logits, table_bounds(targets), near=near).projection.probs
         module.train()
-        self.seen[epoch] = (
-            logits.softmax(1)[0],
-            found[0],
-            sharpen(found, supervision.loss.sharpening)[0],
-        )
+        self.seen[epoch] = logits.softmax(1)[0], found[0]
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Before the first step."""
@@ -106,9 +101,9 @@ def tinted(image: np.ndarray, probs: Tensor) -> np.ndarray:
 
 
 def draw(watch: Watch, classes: tuple[str, ...]) -> Figure:
-    """A column an epoch, a row for each of prediction, projection and target."""
+    """A column an epoch, a row each for prediction and projection."""
     image = watch.slice["image"][0].numpy()
-    figure = blank_figure(10, 7.4, gap=0.03)
+    figure = blank_figure(8, 4.3, gap=0.03)
     grid = figure.subplots(len(ROWS), len(watch.seen), squeeze=False)
     for column, (epoch, pictures) in enumerate(watch.seen.items()):
         for row, probs in enumerate(pictures):

@@ -151,6 +151,9 @@ class SupervisionConfig(ConstraintsConfig):
     )
     iterations: int = Field(6, ge=1, le=1000, description="rounds of a projection's solver, at most")
     error: float = Field(0.0, ge=0, description="relative error of the numbers that a projection allows for")
+    teacher: bool = Field(
+        False, description="project what the average of the weights says of the unchanged image"
+    )
     beside: BesideConfig | None = Field(None, description="constraints that pull as well")
 
     @property
@@ -211,6 +214,8 @@ class Experiment(Section):
             raise ValueError("supervision.descriptors must name at least one descriptor")
         if supervision.extent == "volume" and supervision.kind in ("pixels", "scribbles", "regions"):
             raise ValueError(f"supervision.extent must be slice where the kind is {supervision.kind}")
+        if supervision.teacher and not (supervision.kind == "projection" and self.training.weight_average):
+            raise ValueError("supervision.teacher needs the kind projection and a training.weight_average")
         if self.training.image_clip and self.training.precision == "16-mixed":
             raise ValueError("training.image_clip needs unscaled gradients: precision 32-true or bf16-mixed")
         return self

@@ -102,7 +102,6 @@ def build_run_trainer(experiment: Experiment, run: RunFolder, parts: Fit) -> pl.
             run.log_file,
             monitor=parts.monitor,
             mode=parts.mode,
-            weight_average=training.weight_average,
             max_epochs=training.epochs,
             accelerator=training.accelerator,
             devices=training.devices,
@@ -199,7 +198,7 @@ def load_network(run: RunFolder, experiment: Experiment, classes: Sequence[str])
     network = build_experiment_network(experiment, classes)
     path = run.checkpoints / "best.ckpt"
     state = read_checkpoint(path)
-    prefix = "network."
+    prefix = "average.module." if experiment.training.weight_average else "network."
     weights = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     try:
         network.load_state_dict(weights)

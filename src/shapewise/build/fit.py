@@ -87,6 +87,7 @@ def build_fit(
         validation_case=torch.tensor(validation.cases),
         seed=training.seed,
         whole_volumes=supervision.extent == "volume",
+        teacher=supervision.teacher,
     )
     masks = all(case.mask is not None for case in held_out)
     monitor, mode = choose_monitor(experiment, masks=masks, table=table is not None)
@@ -122,7 +123,9 @@ def build_optimisation(experiment: Experiment) -> Optimisation:
     """Collect Adam's settings."""
     training = experiment.training
     cosine = training.epochs if training.learning_rate_decay == "cosine" else None
-    return Optimisation(training.learning_rate, training.betas, cosine, training.image_clip)
+    return Optimisation(
+        training.learning_rate, training.betas, cosine, training.image_clip, training.weight_average
+    )
 
 
 def choose_monitor(experiment: Experiment, *, masks: bool, table: bool) -> tuple[str, str]:

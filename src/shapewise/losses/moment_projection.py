@@ -98,7 +98,12 @@ class MomentProjectionLoss(nn.Module):
         return self.report(input, target).total
 
     def report(
-        self, input: Logits | Probs, target: Target, *, near: Tensor | None = None
+        self,
+        input: Logits | Probs,
+        target: Target,
+        *,
+        near: Tensor | None = None,
+        belief: Logits | Probs | None = None,
     ) -> ProjectionReport:
         """Return the loss with the distribution that its target is made of; see ``forward``.
 
@@ -107,10 +112,12 @@ class MomentProjectionLoss(nn.Module):
             target: as in ``forward``.
             near: multipliers to begin with, ``(B, K, P)``. Keep ``projection.multipliers`` of every image,
                 and half the iterations will do in the next epoch.
+            belief: what is projected in place of ``input``, of the same kind and shape: what a teacher says.
         """
         with torch.autocast(input.device.type, enabled=False):
             log_probs = self._log_probs(input)
-            projection = self._project(log_probs.detach(), target, near)
+            prior = log_probs if belief is None else self._log_probs(belief)
+            projection = self._project(prior.detach(), target, near)
             aim = sharpen(projection.probs, self.sharpening)
             each = -(aim * log_probs).sum(1).flatten(1).mean(1)
         if self.reduction != "none":

@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from shapewise.data.augmentation import Augmentation
 from shapewise.errors import DivergedError
@@ -23,12 +24,16 @@ from shapewise.typing import Int, Tensor
 
 @dataclass(frozen=True)
 class Optimisation:
-    """Adam's settings, how the learning rate falls, and how much one image may say (0: all it likes)."""
+    """Adam's settings, how the learning rate falls, and how much one image may say (0: all it likes).
+
+    `weight_average` is the decay, a step, of the moving average of the weights; 0 for none.
+    """
 
     learning_rate: float
     betas: tuple[float, float]
     cosine_epochs: int | None = None
     image_clip: float = 0.0
+    weight_average: float = 0.0
 
 
 class SegmentationModule(pl.LightningModule):
@@ -49,6 +54,7 @@ class SegmentationModule(pl.LightningModule):
         validation_case: the number of the case that each validation slice belongs to, (N,).
         seed: decides augmentation and dropout, epoch by epoch.
         whole_volumes: a batch is the slices of one case, and the numbers are about its volume.
+        teacher: the supervision is told what the average of the weights says of the unchanged images.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class SegmentationModule(pl.LightningModule):
         validation_case: Int[Tensor, " slices"],
         seed: int,
         whole_volumes: bool = False,
+        teacher: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
@@ -74,6 +81,12 @@ class SegmentationModule(pl.LightningModule):
         self.validation_case = validation_case
         self.seed = seed
         self.whole_volumes = whole_volumes
+        self.teacher = teacher
+        decay = optimisation.weight_average
+        self.average: AveragedModel | None = None
+        if decay:
+            follow = get_ema_multi_avg_fn(decay)
+            self.average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True).requires_grad_(False)
         self.case_dice: CaseDice | None = None
         self.held: dict[str, WeightedMean] = {}
 
@@ -98,6 +111,8 @@ class SegmentationModule(pl.LightningModule):
         logits = self.augmentation.unwarp(self.network(images), theta)
         if self.optimisation.image_clip:
             clip_each_image(logits, self.optimisation.image_clip)
+        if self.teacher:
+            batch = {**batch, "belief": self.taught(batch["image"])}
         if self.whole_volumes:
             logits, batch = as_volume(logits, batch)
         loss: Tensor = self.supervision(logits, batch)
@@ -117,6 +132,22 @@ class SegmentationModule(pl.LightningModule):
                 sync_dist=True,
             )
         return loss
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is validated and kept."""
+        return self.network if self.average is None else self.average
+
+    @torch.no_grad()
+    def taught(self, images: Tensor) -> Tensor:
+        """What the network that is kept says of images as they are."""
+        logits: Tensor = self.kept.eval()(images)
+        return logits
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
+        """Move the average of the weights on."""
+        if self.average is not None:
+            self.average.update_parameters(self.network)
 
     def seed_batch(self, batch_index: int) -> torch.Generator:
         """Seed dropout, and return the source of augmentation.
@@ -138,7 +169,7 @@ class SegmentationModule(pl.LightningModule):
 
     def validation_step(self, batch: Mapping[str, Any], batch_index: int) -> None:
         """Measure a batch against whatever is there: masks, a table, or both."""
-        logits = self.network(batch["image"]).float()
+        logits = self.kept(batch["image"]).float()
         if "mask" in batch:
             if self.case_dice is None:
                 cases = int(self.validation_case.max()) + 1

@@ -49,9 +49,10 @@ class ShapeSupervision(nn.Module):
 class ProjectionSupervision(nn.Module):
     """A moment projection loss towards the rows of a descriptor table; it never sees a mask.
 
-    Values are met exactly, and rows with bounds of their own within these. Each image's search begins where
-    its last one ended, an epoch ago: `batch["index"]` numbers the images, and a checkpoint keeps these
-    places. The share of the last batch's images whose projection has converged is kept to be logged.
+    Values are met exactly, and rows with bounds of their own within these. What is projected is the
+    prediction, or what a teacher says in `batch["belief"]`. Each image's search begins where its last one
+    ended, an epoch ago: `batch["index"]` numbers the images, and a checkpoint keeps these places. The share
+    of the last batch's images whose projection has converged is kept to be logged.
     """
 
     measures: Mapping[str, Tensor] = {}
@@ -67,7 +68,8 @@ class ProjectionSupervision(nn.Module):
         near = None
         if all(image in self.multipliers for image in images):
             near = torch.stack([self.multipliers[image] for image in images]).to(logits.device)
-        report = self.loss.report(logits, table_bounds(batch["targets"]), near=near)
+        targets = table_bounds(batch["targets"])
+        report = self.loss.report(logits, targets, near=near, belief=batch.get("belief"))
         self.multipliers.update(zip(images, report.projection.multipliers, strict=True))
         self.measures = {"train_converged": report.projection.converged.float().mean()}
         return report.total

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy
 from torch.utils.data import DataLoader
@@ -50,9 +50,7 @@ class OwnSigterm(pl.Callback):
             signal.signal(signal.SIGTERM, self.handler)
 
 
-def build_trainer(
-    folder: Path, log: Path, *, monitor: str, mode: str, weight_average: float = 0.0, **options: Any
-) -> pl.Trainer:
+def build_trainer(folder: Path, log: Path, *, monitor: str, mode: str, **options: Any) -> pl.Trainer:
     """Build the trainer of a run.
 
     Args:
@@ -60,15 +58,12 @@ def build_trainer(
         log: the CSV file that gets a row an epoch.
         monitor: the logged measure that names the best epoch.
         mode: `max` if more of it is better, else `min`.
-        weight_average: decay, a step, of the average of the weights that is validated and kept; 0 for none.
         options: the trainer's own.
     """
     # At the end of an epoch, and not of its validation: a run is then resumed between two epochs.
     keep = partial(MovableCheckpoint, folder, enable_version_counter=False, save_on_train_epoch_end=True)
     terminal = sys.stderr.isatty()
     callbacks: list[pl.Callback] = [EpochLog(log, say=not terminal), OwnSigterm()]
-    if weight_average:
-        callbacks.append(EMAWeightAveraging(decay=weight_average))
     callbacks += [keep(filename="best", monitor=monitor, mode=mode), keep(filename="last")]
     if options.get("devices", 1) > 1:
         # Each process gathers for the augmented Lagrangian what its own images say.

@@ -17,5 +17,6 @@ def as_volume(logits: Tensor, batch: Mapping[str, Any]) -> tuple[Tensor, dict[st
     >>> logits.shape, batch["index"], batch["targets"]["volume"].shape
     (torch.Size([1, 4, 2, 8, 8]), tensor([4]), torch.Size([1, 3, 1, 3]))
     """
+    joined = {name: batch[name].movedim(0, 1)[None] for name in ("belief",) if name in batch}
     targets = {name: each[:1] for name, each in batch["targets"].items()}
-    return logits.movedim(0, 1)[None], {**batch, "index": batch["index"][:1], "targets": targets}
+    return logits.movedim(0, 1)[None], {**batch, **joined, "index": batch["index"][:1], "targets": targets}
