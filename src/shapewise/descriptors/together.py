@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from shapewise.descriptors.boundary import can_fuse
+from shapewise.descriptors.compiled import COVERED, covers, describe_compiled
 from shapewise.descriptors.fused import describe_fused
 from shapewise.descriptors.marginals import Marginals
 from shapewise.descriptors.precision import at_least_float32
 from shapewise.descriptors.registry import get
-from shapewise.typing import Probs, Spacing, Values
+from shapewise.typing import Probs, Spacing, Tensor, Values
 
 
 @at_least_float32
@@ -37,9 +38,7 @@ def describe_together(
     {'volume': tensor([[[15.]]]), 'centroid': tensor([[[1., 2.]]])}
     """
     chosen = [get(name) for name in names]
-    values = (
-        describe_fused(probs, [d.name for d in chosen], spacing=spacing, first=first) if can_fuse() else {}
-    )
+    values = _fused(probs, [d.name for d in chosen], spacing, first)
     objects = probs[:, first:] if first else probs
     rest = [d for d in chosen if d.name not in values]
     shared = Marginals.of(objects, spacing) if any(d.from_marginals for d in rest) else None
@@ -49,3 +48,11 @@ def describe_together(
         else:
             values[d.name] = d.function(objects, spacing=spacing)
     return {d.name: values[d.name] for d in chosen}
+
+
+def _fused(probs: Tensor, names: list[str], spacing: Spacing | None, first: int) -> dict[str, Values]:
+    """What is faster together: in the compiled kernel, or else in one step of autograd."""
+    known = [name for name in names if name in COVERED]
+    if covers(probs, known):
+        return describe_compiled(probs, known, spacing=spacing, first=first)
+    return describe_fused(probs, names, spacing=spacing, first=first) if can_fuse() else {}

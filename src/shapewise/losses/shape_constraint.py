@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,7 @@ from shapewise.constraints import (
 from shapewise.constraints.logarithm import in_logarithms
 from shapewise.descriptors import Descriptor, contact, describe_together, get
 from shapewise.descriptors.axes import pixel_size
+from shapewise.descriptors.compiled import covers, describe_compiled
 from shapewise.descriptors.masks import one_hot
 from shapewise.descriptors.safe import divide
 from shapewise.errors import ArgumentError
@@ -173,19 +174,25 @@ class ShapeConstraintLoss(nn.Module):
     def _evaluate(self, input: Tensor, target: Target) -> tuple[Tensor, Tensor, dict[str, int]]:
         """Residuals and costs ``(B, N, 2)`` of all constraints, and how many of the N each name has."""
         with torch.autocast(input.device.type, enabled=False):
-            probs = probabilities(input, softmax=self.softmax, sigmoid=self.sigmoid)
-            if probs.shape[1] <= self._first:
+            scores = probabilities(input, softmax=False, sigmoid=self.sigmoid)
+            if scores.shape[1] <= self._first:
                 expected = "of two classes or more, unless `include_background` is True"
                 raise ArgumentError("input", expected=expected, found=tuple(input.shape))
-            found, sizes = self._constraints(probs, target)
+            found, sizes = self._constraints(scores, target)
             z = residuals(found.value, Bounds(found.lower, found.upper, validate=False), found.scale)
             return z, self.penalty(z, "+".join(sizes)), sizes
 
-    def _constraints(self, probs: Tensor, target: Target) -> tuple[Constraint, dict[str, int]]:
+    def _constraints(self, scores: Tensor, target: Target) -> tuple[Constraint, dict[str, int]]:
         """Describe the prediction once, and find what its values are to be compared with, ``(B, N)``."""
-        objects = probs[:, self._first :]
         names = [d.name for d in (*self.descriptors, *self._unconstrained_volume)]
-        values = describe_together(probs, names, spacing=self.spacing, first=self._first)
+        how: dict[str, Any] = {"spacing": self.spacing, "first": self._first}
+        if self.softmax and not any(map(self._needs_probs, self.relations)) and covers(scores, names):
+            probs = scores  # of which only the shape matters from here on
+            values = describe_compiled(scores, names, softmax=True, **how)
+        else:
+            probs = scores.softmax(1) if self.softmax else scores
+            values = describe_together(probs, names, **how)
+        objects = probs[:, self._first :]
         given = self._annotated(target, probs)
         known = {name: x.center() if isinstance(x, Bounds) else x for name, x in given.items()}
         spread = self._object_spread(known, objects)
@@ -282,6 +289,11 @@ class ShapeConstraintLoss(nn.Module):
         if relation.kind == "difference":
             return first - second
         return divide(first, second, unit=described.unit(self.spacing, probs.ndim - 2))
+
+    def _needs_probs(self, relation: Relation) -> bool:
+        described = [d.name for d in self.descriptors]
+        known = relation.descriptor in described and min(self._indices(relation)) >= 0
+        return relation.kind == "contact" or not known
 
     def _indices(self, relation: Relation) -> list[int]:
         """The pair among the described classes: -1 for a background that is not."""

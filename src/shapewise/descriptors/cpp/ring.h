@@ -1,0 +1,115 @@
+// How the kernel walks through an image: in tasks, each with the probabilities of three planes at hand.
+
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "softmax.h"
+
+constexpr long PLANES = 64, RING_BYTES = 768 * 1024;  // of a task; three planes fit a core's second-level cache
+
+struct Size {
+    long batch, classes, first, planes, rows, columns, logits;  // logits: 0 where the input is probabilities
+    long objects() const { return classes - first; }
+    long plane() const { return rows * columns; }
+    long pixels() const { return planes * rows * columns; }
+};
+
+struct Neighbours {
+    double weight[3][3][3];  // (plane, row, column) steps of -1, 0, 1; all zero for no length
+    bool any(long plane, long row) const {
+        const double* w = weight[plane + 1][row + 1];
+        return w[0] != 0 || w[1] != 0 || w[2] != 0;
+    }
+    Neighbours earlier() const {  // of every pair that which comes first
+        Neighbours half = *this;
+        double* flat = &half.weight[0][0][0];
+        std::fill(flat + 13, flat + 27, 0.0);
+        return half;
+    }
+};
+
+struct Task {
+    long image, first_plane, last_plane, first_row, last_row;
+};
+
+// Cut the images into tasks, by their size alone.
+template <typename T> std::vector<Task> tasks(const Size& size) {
+    const long fit = RING_BYTES / long(3 * sizeof(T) * size.classes * size.columns);
+    const long band = std::max(1L, std::min(size.rows, std::max(8L, fit) - 2));
+    std::vector<Task> all;
+    for (long image = 0; image < size.batch; ++image)
+        for (long plane = 0; plane < size.planes; plane += PLANES)
+            for (long row = 0; row < size.rows; row += band)
+                all.push_back({image, plane, std::min(plane + PLANES, size.planes), row,
+                               std::min(row + band, size.rows)});
+    return all;
+}
+
+// The probabilities of three planes of a band, with a row more on either side.
+template <typename T> class Ring {
+public:
+    Ring(const T* input, const Size& size, const Task& task)
+        : size(size), low(std::max(0L, task.first_row - 1)), high(std::min(size.rows, task.last_row + 1)) {
+        static thread_local std::vector<T> storage;
+        area = (high - low) * size.columns;
+        storage.resize(3 * size.classes * area);
+        start = storage.data();
+        source = input + task.image * size.classes * size.pixels() + low * size.columns;
+    }
+    void fill(long plane) {
+        if (plane >= 0 && plane < size.planes)
+            probabilities(source + plane * size.plane(), size.pixels(), slot(plane), area, size.classes, area, size.logits);
+    }
+    bool has(long plane, long row) const {
+        return plane >= 0 && plane < size.planes && row >= 0 && row < size.rows;
+    }
+    const T* row(long plane, long k, long row) const {
+        return start + ((plane + 3) % 3 * size.classes + k) * area + (row - low) * size.columns;
+    }
+
+private:
+    T* slot(long plane) { return start + (plane + 3) % 3 * size.classes * area; }
+    const Size& size;
+    const T* source;
+    T* start;
+    long area, low, high;
+};
+
+struct Cut {  // w |difference|
+    template <typename T> static T of(T difference, T weight) { return weight * std::abs(difference); }
+};
+
+struct Pull {  // w sign(difference)
+    template <typename T> static T of(T difference, T weight) {
+        return difference == 0 ? T(0) : std::copysign(weight, difference);
+    }
+};
+
+// Add to every pixel of a row what its neighbours in a row do, one column before, beside and one column after.
+template <typename Term, typename T>
+void compare(const T* here, const T* other, const double* weights, T* out, long columns) {
+    const T before = weights[0], beside = weights[1], after = weights[2];
+#pragma omp simd
+    for (long x = 1; x < columns - 1; ++x)
+        out[x] += Term::of(here[x] - other[x - 1], before) + Term::of(here[x] - other[x], beside) +
+                  Term::of(here[x] - other[x + 1], after);
+    for (long x = 0; x < columns; x += std::max(1L, columns - 1)) {
+        if (x > 0) out[x] += Term::of(here[x] - other[x - 1], before);
+        out[x] += Term::of(here[x] - other[x], beside);
+        if (x + 1 < columns) out[x] += Term::of(here[x] - other[x + 1], after);
+    }
+}
+
+// Write the same for all neighbouring rows that `near` has weights for.
+template <typename Term, typename T>
+void compare_all(const Ring<T>& ring, const Neighbours& near, long plane, long k, long row, T* out, long columns) {
+    const T* here = ring.row(plane, k, row);
+    std::fill(out, out + columns, T(0));
+    for (long dz = -1; dz <= 1; ++dz)
+        for (long dy = -1; dy <= 1; ++dy)
+            if (near.any(dz, dy) && ring.has(plane + dz, row + dy))
+                compare<Term>(here, ring.row(plane + dz, k, row + dy), near.weight[dz + 1][dy + 1], out, columns);
+}
