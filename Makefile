@@ -33,9 +33,10 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install
-	$(BIN)/python benchmarks/descriptors.py
-	$(BIN)/python benchmarks/enet_step.py
+bench: install ## the loss beside cross-entropy and other losses, curves for docs/performance.md, a step of ENet
+	$(BIN)/python benchmarks/bars.py
+	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/enet_step.py --size 256
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis

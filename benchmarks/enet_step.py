@@ -11,16 +11,16 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from descriptors import rings
 from shapewise.descriptors import describe_together
 from shapewise.losses import MomentProjectionLoss, ShapeConstraintLoss
 from shapewise.networks.enet import ENet
+from timing import rings
 
 NAMES = ("volume", "centroid", "spread", "length", "covariance")
 
@@ -36,12 +36,12 @@ def losses(labels: Tensor) -> dict[str, Callable[[Tensor], Tensor]]:
     }
 
 
-def main() -> None:
+def main(arguments_: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=15)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(arguments_)
     torch.manual_seed(0)
     network = ENet(in_channels=1, classes=4)
     images = torch.randn(arguments.batch, 1, arguments.size, arguments.size)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shapewise.descriptors import describe_together, get
 from shapewise.descriptors.compiled import COVERED, covers, describe_compiled
-from shapewise.descriptors.kernel import SWITCH, kernel
+from shapewise.descriptors.kernel import SWITCH, kernel, without_kernel
 
 pytestmark = pytest.mark.skipif(kernel() is None, reason="no C++ compiler here")
 
@@ -182,6 +182,14 @@ def test_together_has_the_rest_from_the_plain_functions():
     assert tuple(found) == names
     for name, value in plain(probs, names, softmax=False, first=1).items():
         torch.testing.assert_close(found[name], value)
+
+
+def test_switching_it_off_for_a_while():
+    logits = torch.zeros(1, 2, 4, 4)
+    with without_kernel():
+        assert kernel() is None
+        assert not covers(logits, ["volume"])
+    assert covers(logits, ["volume"])
 
 
 SWITCHED_OFF = """

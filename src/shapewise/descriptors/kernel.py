@@ -1,7 +1,8 @@
 """The compiled kernel: built by the machine's own compiler the first time it is wanted, then kept.
 
-It needs a C++ compiler with OpenMP, on Linux. Without one, or with ``SHAPEWISE_KERNEL=0`` in the environment,
-everything is computed in plain PyTorch: the same numbers in more time.
+It needs a C++ compiler with OpenMP, on Linux. Without one, with ``SHAPEWISE_KERNEL=0`` in the environment,
+or within `without_kernel`, everything is computed in plain PyTorch: the same numbers in more time. `kernel`
+tells which it is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
@@ -23,15 +27,35 @@ COMPILE = ("-O3", "-march=native", "-std=c++17", "-ffp-contract=fast", "-fPIC", 
 SWITCH = "SHAPEWISE_KERNEL"
 
 _log = logging.getLogger(__name__)
+_wanted = ContextVar("wanted", default=True)
 
 
-@cache
 def kernel() -> ctypes.CDLL | None:
-    """The compiled kernel, or None where there is none; the first call may take some seconds.
+    """The compiled kernel, or None where plain PyTorch is used; the first call may take some seconds.
 
     >>> kernel() is kernel()
     True
     """
+    return _load() if _wanted.get() else None
+
+
+@contextmanager
+def without_kernel() -> Iterator[None]:
+    """Compute in plain PyTorch, to compare.
+
+    >>> with without_kernel():
+    ...     print(kernel())
+    None
+    """
+    token = _wanted.set(False)
+    try:
+        yield
+    finally:
+        _wanted.reset(token)
+
+
+@cache
+def _load() -> ctypes.CDLL | None:
     if os.environ.get(SWITCH) == "0" or not sys.platform.startswith("linux"):
         return None
     compiler = next(filter(None, map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))), None)

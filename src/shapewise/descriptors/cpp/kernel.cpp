@@ -5,7 +5,10 @@
 // is made but the gradient. What a task adds up is kept apart and summed in the tasks' order, so the number of
 // threads does not change a digit.
 
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <cstdint>
 #include <vector>
 
 #include "moments.h"
@@ -164,6 +167,13 @@ void forward(const T* input, const Size& size, const Moments& moments, const Nei
         describe(sums + i * (moments.count + 1), moments, values + i * moments.values());
 }
 
+// Ask for large pages before a new array is written: a small one costs more to get than to fill. Only a hint.
+void prefer_large_pages(void* start, long bytes) {
+    constexpr uintptr_t LARGE = 2 << 20;
+    const uintptr_t first = (uintptr_t(start) + LARGE - 1) / LARGE * LARGE, end = (uintptr_t(start) + bytes) / LARGE * LARGE;
+    if (first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
+}
+
 template <typename T>
 void backward(const T* input, const Size& size, const Moments& moments, const Neighbours* near,
               const double* sums, const T* gradient, T* out, long threads) {
@@ -171,6 +181,7 @@ void backward(const T* input, const Size& size, const Moments& moments, const Ne
     std::vector<Polynomial> polynomials;
     for (long i = 0; i < size.batch * size.objects(); ++i)
         polynomials.emplace_back(sums + i * (moments.count + 1), gradient + i * moments.values(), moments);
+    prefer_large_pages(out, size.batch * size.classes * size.pixels() * long(sizeof(T)));
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (long t = 0; t < long(all.size()); ++t)
         gradient_task(input, size, moments, near, all[t], &polynomials[all[t].image * size.objects()], out);

@@ -1,0 +1,37 @@
+"""The benchmarks run, on images too small to say anything about time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def run(name: str, *arguments: str) -> str:
+    command = [sys.executable, str(BENCHMARKS / name), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, encoding="utf-8", timeout=300).stdout
+
+
+def test_bars(tmp_path: Path) -> None:
+    found = tmp_path / "bars.json"
+    shapes = ("--shape", "2", "3", "16", "16", "--shape", "1", "2", "4", "8", "8")
+    output = run("bars.py", *shapes, "--threads", "1", "--seconds", "0", "--json", str(found))
+    assert "2 x 3 x 16 x 16, 1 thread(s)" in output
+    results = json.loads(found.read_text())["results"]
+    assert len(results) == 2 * 11
+    assert all(each["ms"] > 0 and each["ratio"] > 0 and each["memory"] >= 0 for each in results)
+
+
+def test_growth(tmp_path: Path) -> None:
+    sizes = ("--sides", "8", "16", "--volumes", "8", "--classes", "2", "3", "--side", "16")
+    output = run("growth.py", "--out", str(tmp_path), *sizes)
+    assert "1 x 4 x 8 x 8 x 8" in output
+    assert {path.name for path in tmp_path.iterdir()} == {"growth_time.png", "growth_memory.png"}
+
+
+def test_enet_step() -> None:
+    output = run("enet_step.py", "--size", "32", "--batch", "1", "--rounds", "1")
+    assert "V, C, D, L, barrier" in output
