@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from shapewise.descriptors import describe_together, get
 from shapewise.descriptors.compiled import COVERED, covers, describe_compiled
 from shapewise.descriptors.kernel import SWITCH, kernel, without_kernel
+from shapewise.descriptors.masks import one_hot
+from shapewise.descriptors.together import describe_mask
+from shapewise.errors import ArgumentError
 
 pytestmark = pytest.mark.skipif(kernel() is None, reason="no C++ compiler here")
 
@@ -165,6 +168,20 @@ def test_backward_twice_and_after_inference_mode():
     assert torch.equal(first, second)
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_label_masks(shape, dtype):
+    probs = scores(shape, dtype).detach()
+    labels = probs.argmax(1)
+    expected = plain(one_hot(labels, probs), EVERYTHING, softmax=False, first=1)
+    for mask in (labels, labels.unsqueeze(1), labels.to(torch.uint8)):
+        found = describe_mask(mask, probs, EVERYTHING, first=1)
+        for name, value in expected.items():
+            agree(found[name], value, TOLERANCE[dtype] if name != "third_moments" else 1e-3)
+    with pytest.raises(ArgumentError, match="labels from 0 to"):
+        describe_mask(labels + shape[1], probs, USUAL)
+
+
 def test_what_the_kernel_has():
     logits = torch.zeros(1, 2, 4, 4)
     assert all(covers(logits, [name]) for name in COVERED)
@@ -195,6 +212,9 @@ def test_switching_it_off_for_a_while():
 SWITCHED_OFF = """
 import torch
 from shapewise.descriptors import describe_together
+from shapewise.descriptors.masks import one_hot
+from shapewise.descriptors.together import describe_mask
+from shapewise.errors import ArgumentError
 from shapewise.descriptors.kernel import kernel
 assert kernel() is None
 describe_together(torch.ones(1, 2, 4, 4), ["volume", "length"])

@@ -26,6 +26,9 @@ from shapewise.typing import Logits, Probs, Spacing, Values
 
 DEGREES = {"covariance": 2, "third_moments": 3, "fourth_moments": 4}
 LENGTHS = {"length", "potts_length"}
+PROBABILITIES, LOGITS, LABELS = range(3)
+"""Kinds of input, as in softmax.h."""
+
 COVERED = {"volume", "centroid", "spread", *DEGREES, *LENGTHS}
 TYPES = {torch.float32: "float", torch.float64: "double"}
 
@@ -61,16 +64,36 @@ def describe_compiled(
     Returns:
         name -> values ``(B, K - first, C)``; absent classes as each descriptor has them.
     """
-    length = next((name for name in names if name in LENGTHS), None)
-    order = max([2, *(DEGREES[name] for name in names if name in DEGREES)])
-    wanted = _Wanted(softmax, first, order, length, spacing)
+    wanted = _wanted(names, LOGITS if softmax else PROBABILITIES, first, spacing)
     compiled: Callable[..., tuple[Tensor, ...]] = _Compiled.apply
     found = dict(zip(wanted.names, compiled(input.contiguous(), wanted), strict=True))
     return {name: found[name] for name in names}
 
 
+def describe_labels(
+    labels: Tensor, classes: int, names: Sequence[str], *, spacing: Spacing | None = None, first: int = 0
+) -> dict[str, Values]:
+    """Compute descriptors that `covers` says the kernel has, of label masks: no one-hot mask is made.
+
+    Args:
+        labels: ``(B, 1, *S)``, of the floating type that the values shall have, on the CPU.
+        classes: how many there are.
+        names: registered names.
+        spacing: distance between pixel centres along each axis; pixels without it.
+        first: the class to begin with.
+
+    Returns:
+        name -> values ``(B, classes - first, C)``.
+    """
+    wanted = _wanted(names, LABELS, first, spacing)
+    plan = _plan((len(labels), classes, *labels.shape[2:]), labels.dtype, wanted)
+    _, values = plan.forward(labels.contiguous())
+    found = dict(zip(wanted.names, values.split(plan.counts, -1), strict=False))
+    return {name: found[name] for name in names}
+
+
 class _Wanted(NamedTuple):
-    softmax: bool
+    kind: int
     first: int
     order: int
     length: str | None
@@ -81,6 +104,12 @@ class _Wanted(NamedTuple):
         """What the kernel computes, in its order."""
         higher = [name for name, degree in DEGREES.items() if degree <= self.order]
         return ["volume", "centroid", "spread", *higher, *([self.length] if self.length else [])]
+
+
+def _wanted(names: Sequence[str], kind: int, first: int, spacing: Spacing | None) -> _Wanted:
+    length = next((name for name in names if name in LENGTHS), None)
+    order = max([2, *(DEGREES[name] for name in names if name in DEGREES)])
+    return _Wanted(kind, first, order, length, spacing)
 
 
 class _Compiled(torch.autograd.Function):
@@ -107,7 +136,7 @@ class _Compiled(torch.autograd.Function):
 
 def _plain_gradient(input: Tensor, grads: Sequence[Tensor], wanted: _Wanted) -> Tensor:
     """The same gradient by autograd through the plain functions."""
-    probs = input.softmax(1) if wanted.softmax else input
+    probs = input.softmax(1) if wanted.kind == LOGITS else input
     values = [get(name).function(probs[:, wanted.first :], spacing=wanted.spacing) for name in wanted.names]
     (gradient,) = torch.autograd.grad(values, input, grads, create_graph=True)
     return gradient
@@ -117,7 +146,7 @@ class _Size(ctypes.Structure):
     """As in ring.h."""
 
     _fields_ = [
-        (name, ctypes.c_long) for name in ("batch", "classes", "first", "planes", "rows", "columns", "logits")
+        (name, ctypes.c_long) for name in ("batch", "classes", "first", "planes", "rows", "columns", "kind")
     ]
 
 
@@ -146,7 +175,7 @@ class _Plan:
             axes(torch.empty((1, 1, *space), dtype=torch.float64), wanted.spacing), powers
         )
         first, *coordinates, scale, shift = (tensor.data_ptr() for tensor in self.tensors)
-        self.size = _Size(batch, classes, wanted.first, *_in_3d(space, 1), int(wanted.softmax))
+        self.size = _Size(batch, classes, wanted.first, *_in_3d(space, 1), wanted.kind)
         self.moments = _Moments(
             wanted.order, ndim, len(powers), first, (ctypes.c_void_p * 3)(*coordinates), scale, shift
         )

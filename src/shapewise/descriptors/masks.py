@@ -28,24 +28,40 @@ def one_hot(target: Tensor, probs: Probs, *, first: int = 0) -> Probs:
     >>> one_hot(torch.tensor([[[0, 2]]]), torch.zeros(1, 3, 1, 2), first=1).tolist()
     [[[[0.0, 0.0]], [[0.0, 1.0]]]]
     """
+    each, classes = checked_mask(target, probs), probs.shape[1]
+    if target.shape == probs.shape:
+        return each[:, first:]
+    batch, _, *space = probs.shape
+    if classes == 1:
+        first, classes = 1, 2
+    index = torch.arange(first, classes, dtype=probs.dtype, device=each.device)
+    # Comparing to floats is several times as fast as to bools, and those would have to become floats.
+    found = probs.new_empty(batch, classes - first, *space)
+    return torch.eq(each, index.reshape(-1, *[1] * len(space)), out=found)
+
+
+def checked_mask(target: Tensor, probs: Probs) -> Tensor:
+    """Refuse a mask that does not fit; give the other the device and the type of the probabilities.
+
+    Returns:
+        Labels ``(B, 1, *S)``, or a one-hot or soft mask ``(B, K, *S)``; see `one_hot`.
+
+    >>> checked_mask(torch.tensor([[[0, 2]]]), torch.zeros(1, 3, 1, 2)).tolist()
+    [[[[0.0, 2.0]]]]
+    """
     plain = target if type(target) is Tensor else target.as_subclass(Tensor)
     plain = plain.to(probs.device)
     if plain.shape == probs.shape:
         plain = plain.to(probs.dtype)
         _check_range(plain, 1, "a one-hot mask of values")
-        return plain[:, first:]
+        return plain
     batch, classes, *space = probs.shape
     if tuple(plain.shape) not in ((batch, *space), (batch, 1, *space)):
         expected = f"of shape {(batch, *space)}, {(batch, 1, *space)} or {tuple(probs.shape)}"
         raise ArgumentError("target", expected=expected, found=tuple(plain.shape))
-    if classes == 1:
-        first, classes = 1, 2
     each = plain.reshape(batch, 1, *space).to(probs.dtype)
-    _check_range(each, classes - 1, "labels")
-    index = torch.arange(first, classes, dtype=probs.dtype, device=plain.device)
-    # Comparing to floats is several times as fast as to bools, and those would have to become floats.
-    found = probs.new_empty(batch, classes - first, *space)
-    return torch.eq(each, index.reshape(-1, *[1] * len(space)), out=found)
+    _check_range(each, max(1, classes - 1), "labels")
+    return each
 
 
 def _check_range(mask: Tensor, largest_allowed: int, what: str) -> None:

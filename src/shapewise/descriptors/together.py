@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
+
 from shapewise.descriptors.boundary import can_fuse
-from shapewise.descriptors.compiled import COVERED, covers, describe_compiled
+from shapewise.descriptors.compiled import COVERED, covers, describe_compiled, describe_labels
 from shapewise.descriptors.fused import describe_fused
 from shapewise.descriptors.marginals import Marginals
+from shapewise.descriptors.masks import checked_mask, one_hot
 from shapewise.descriptors.precision import at_least_float32
 from shapewise.descriptors.registry import get
 from shapewise.typing import Probs, Spacing, Tensor, Values
@@ -48,6 +51,37 @@ def describe_together(
         else:
             values[d.name] = d.function(objects, spacing=spacing)
     return {d.name: values[d.name] for d in chosen}
+
+
+def describe_mask(
+    target: Tensor, probs: Probs, names: Iterable[str], *, spacing: Spacing | None = None, first: int = 0
+) -> dict[str, Values]:
+    """Compute several descriptors of a mask, without a gradient.
+
+    Args:
+        target: a label mask, a one-hot mask or a soft one, see `one_hot`.
+        probs: class probabilities or logits ``(B, K, *S)``, of whose device and type the values are.
+        names: registered names.
+        spacing: distance between pixel centres along each axis; pixels without it.
+        first: the class to begin with.
+
+    Returns:
+        name -> values ``(B, K - first, C)``.
+
+    Raises:
+        ArgumentError: the mask does not fit, no descriptor has that name, or the spacing does not fit.
+
+    >>> import torch
+    >>> describe_mask(torch.tensor([[[0, 2], [2, 2]]]), torch.zeros(1, 3, 2, 2), ["volume"], first=1)
+    {'volume': tensor([[[0.],
+             [3.]]])}
+    """
+    chosen = list(names)
+    with torch.no_grad():
+        if target.shape != probs.shape and probs.shape[1] > 1 and covers(probs, chosen):
+            labels = checked_mask(target, probs)
+            return describe_labels(labels, probs.shape[1], chosen, spacing=spacing, first=first)
+        return {**describe_together(one_hot(target, probs, first=first), chosen, spacing=spacing)}
 
 
 def _fused(probs: Tensor, names: list[str], spacing: Spacing | None, first: int) -> dict[str, Values]:

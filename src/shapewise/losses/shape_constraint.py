@@ -35,8 +35,8 @@ from shapewise.constraints.logarithm import in_logarithms
 from shapewise.descriptors import Descriptor, contact, describe_together, get
 from shapewise.descriptors.axes import pixel_size
 from shapewise.descriptors.compiled import covers, describe_compiled
-from shapewise.descriptors.masks import one_hot
 from shapewise.descriptors.safe import divide
+from shapewise.descriptors.together import describe_mask
 from shapewise.errors import ArgumentError
 from shapewise.losses.inputs import SIZES, Target, annotation, probabilities
 from shapewise.typing import Logits, Probs, Spacing, Values
@@ -240,9 +240,7 @@ class ShapeConstraintLoss(nn.Module):
             names += [name for name in SIZES if name in target and name not in names]
             return {name: annotation(name, target, objects) for name in names}
         names += [name for name in ("volume", "spread") if name not in names]
-        with torch.no_grad():
-            mask = one_hot(target, probs, first=self._first)
-            return {**describe_together(mask, names, spacing=self.spacing)}
+        return {**describe_mask(target, probs, names, spacing=self.spacing, first=self._first)}
 
     def _object_spread(self, known: Mapping[str, Tensor], objects: Tensor) -> Tensor:
         space = objects.shape[2:]

@@ -145,7 +145,7 @@ void gradient_task(const T* input, const Size& size, const Moments& moments, con
                 row_gradient(u + k * columns, along, moments.order, length, slope, g + k * columns, columns);
             }
             T* to = out + plane * size.plane() + row * columns;
-            if (size.logits) through_softmax(ring, size, plane, row, g, dot, to);
+            if (size.kind == LOGITS) through_softmax(ring, size, plane, row, g, dot, to);
             else as_it_is(size, g, to);
         }
     }

@@ -11,7 +11,7 @@
 constexpr long PLANES = 64, RING_BYTES = 768 * 1024;  // of a task; three planes fit a core's second-level cache
 
 struct Size {
-    long batch, classes, first, planes, rows, columns, logits;  // logits: 0 where the input is probabilities
+    long batch, classes, first, planes, rows, columns, kind;
     long objects() const { return classes - first; }
     long plane() const { return rows * columns; }
     long pixels() const { return planes * rows * columns; }
@@ -57,11 +57,12 @@ public:
         area = (high - low) * size.columns;
         storage.resize(3 * size.classes * area);
         start = storage.data();
-        source = input + task.image * size.classes * size.pixels() + low * size.columns;
+        const long channels = size.kind == LABELS ? 1 : size.classes;
+        source = input + task.image * channels * size.pixels() + low * size.columns;
     }
     void fill(long plane) {
         if (plane >= 0 && plane < size.planes)
-            probabilities(source + plane * size.plane(), size.pixels(), slot(plane), area, size.classes, area, size.logits);
+            probabilities(source + plane * size.plane(), size.pixels(), slot(plane), area, size.classes, area, size.kind);
     }
     bool has(long plane, long row) const {
         return plane >= 0 && plane < size.planes && row >= 0 && row < size.rows;

@@ -66,12 +66,21 @@ void softmax_block(const T* logits, long from, T* probs, long to, long classes, 
     }
 }
 
-// The probabilities of n pixels: the input's softmax, or the input itself.
+enum Kind : long { PROBABILITIES, LOGITS, LABELS };
+
+// The probabilities of n pixels, from any kind of input; labels are one number a pixel.
 template <typename T>
-void probabilities(const T* input, long from, T* probs, long to, long classes, long n, bool softmax) {
-    if (!softmax)
-        for (long k = 0; k < classes; ++k) std::copy(input + k * from, input + k * from + n, probs + k * to);
-    else
+void probabilities(const T* input, long from, T* probs, long to, long classes, long n, long kind) {
+    if (kind == LOGITS) {
         for (long start = 0; start < n; start += BLOCK)
             softmax_block(input + start, from, probs + start, to, classes, std::min(BLOCK, n - start));
+        return;
+    }
+    for (long k = 0; k < classes; ++k) {
+        T* out = probs + k * to;
+        if (kind == PROBABILITIES) std::copy(input + k * from, input + k * from + n, out);
+        else
+#pragma omp simd
+            for (long x = 0; x < n; ++x) out[x] = input[x] == T(k);
+    }
 }
