@@ -73,19 +73,47 @@ def table(runs: list[Run]) -> str:
     """Render what the finished runs came to."""
     rows = []
     for run in runs:
-        if (metrics := run.folder / "metrics.csv").exists():
-            dice = pd.read_csv(metrics).groupby("class", sort=False)["dice"].mean()
-            rows.append({"arm": run.arm, "mean": dice.mean(), **dice})
+        if (file := run.folder / "metrics.csv").exists():
+            metrics = pd.read_csv(file)
+            dice = metrics.groupby("class", sort=False)["dice"].mean()
+            distance = {"HD95, mm": metrics["hd95_mm"].mean()} if "hd95_mm" in metrics else {}
+            rows.append(
+                {
+                    "arm": run.arm,
+                    "values": values_a_patient(run.folder),
+                    **dice,
+                    "mean": dice.mean(),
+                    **distance,
+                }
+            )
     found = pd.DataFrame(rows).groupby("arm", sort=False)
     mean, spread, seeds = found.mean(), found["mean"].std(), found.size()
-    lines = [f"| arm | seeds | {' | '.join(mean.columns[1:])} | mean | of {mean.index[0]} |"]
-    lines.append("|---" * (len(mean.columns) + 3) + "|")
-    for arm, values in mean.iterrows():
-        classes = " | ".join(f"{value:.3f}" for value in values.iloc[1:])
-        over_seeds = f" ± {spread[arm]:.3f}" if seeds[arm] > 1 else ""
-        share = values["mean"] / mean["mean"].iloc[0]
-        lines.append(f"| {arm} | {seeds[arm]} | {classes} | {values['mean']:.3f}{over_seeds} | {share:.3f} |")
+    names = [name for name in mean if name != "values"]
+    lines = [f"| arm | values a patient | seeds | {' | '.join(names)} | of {mean.index[0]} |"]
+    lines.append("|---" * (len(names) + 4) + "|")
+    for arm, row in mean.iterrows():
+        cells = {name: f"{row[name]:.1f}" if "mm" in name else f"{row[name]:.3f}" for name in names}
+        if seeds[arm] > 1:
+            cells["mean"] += f" ± {spread[arm]:.3f}"
+        values = f"{row['values']:.0f}" if row["values"] else "masks"
+        share = row["mean"] / mean["mean"].iloc[0]
+        lines.append(f"| {arm} | {values} | {seeds[arm]} | {' | '.join(cells.values())} | {share:.3f} |")
     return "\n".join(lines)
+
+
+def values_a_patient(folder: Path) -> float:
+    """How many numbers training was told of each patient; 0 where it had masks."""
+    supervision = yaml.safe_load((folder / "experiment.yaml").read_text())["supervision"]
+    if supervision["kind"] in ("pixels", "scribbles"):
+        return 0.0
+    cases, told = (
+        pd.read_csv(folder / f"{name}.csv", dtype={"case": str}) for name in ("cases", "descriptors")
+    )
+    beside = supervision.get("beside") or {"descriptors": []}
+    told = told[told["descriptor"].isin([*supervision["descriptors"], *beside["descriptors"]])]
+    told = told[told["case"].isin(cases.loc[cases["split"] == "train", "case"])]
+    patients = (pd.read_csv(folder / "split.csv")["split"] == "train").sum()
+    return float(told["value"].notna().sum() / patients)
 
 
 def main() -> None:
