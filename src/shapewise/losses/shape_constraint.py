@@ -187,13 +187,13 @@ class ShapeConstraintLoss(nn.Module):
         names = [d.name for d in (*self.descriptors, *self._unconstrained_volume)]
         how: dict[str, Any] = {"spacing": self.spacing, "first": self._first}
         if self.softmax and not any(map(self._needs_probs, self.relations)) and covers(scores, names):
-            probs = scores  # of which only the shape matters from here on
+            probs = scores.detach()  # only the shape matters from here on
             values = describe_compiled(scores, names, softmax=True, **how)
         else:
             probs = scores.softmax(1) if self.softmax else scores
             values = describe_together(probs, names, **how)
-        objects = probs[:, self._first :]
-        given = self._annotated(target, probs)
+        objects = probs.detach()[:, self._first :]
+        given = self._annotated(target, probs.detach())
         known = {name: x.center() if isinstance(x, Bounds) else x for name, x in given.items()}
         spread = self._object_spread(known, objects)
         present = present_classes(known) if known else objects.new_ones(objects.shape[:2], dtype=torch.bool)
@@ -205,10 +205,13 @@ class ShapeConstraintLoss(nn.Module):
         for relation in self.relations:
             value = self._relation_value(relation, values, probs)
             found[relation.key] = relate(value, relation, self._absent(relation, present))
-        parts, sizes = list(found.values()), {d.name: values[d.name][0].numel() for d in self.descriptors}
+        parts, sizes = (
+            list(found.values()),
+            {d.name: values[d.name].shape[1:].numel() for d in self.descriptors},
+        )
         if self.descriptors:
             parts.insert(0, self._described(values, given, objects, spread=spread, present=present))
-        sizes |= {key: each.value[0].numel() for key, each in found.items()}
+        sizes |= {key: each.value.shape[1:].numel() for key, each in found.items()}
         # One tensor for all constraints: a penalty of each would cost as much time as their descriptors.
         return (join(parts) if len(parts) > 1 else parts[0]), sizes
 

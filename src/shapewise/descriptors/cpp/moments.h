@@ -52,17 +52,20 @@ struct Object {
     Object(const double* sums, const Moments& moments) : present(std::abs(sums[0]) > NO_MASS) {
         if (present) mass = sums[0];
         for (long a = 0; a < moments.ndim; ++a) centre[moments.axis(a)] = sums[1 + a] / mass;
-        for (long m = 0; m < moments.count; ++m) central[m] = shifted(sums, moments, moments.power(m)) / mass;
+        double shifts[AXES][MAX_ORDER + 1];
+        for (long a = 0; a < AXES; ++a) powers_of(-centre[a], moments.order, shifts[a]);
+        for (long m = 0; m < moments.count; ++m) central[m] = shifted(sums, moments, moments.power(m), shifts) / mass;
     }
 
 private:
     // Binomial expansion of (x - centre)^p over the raw moments.
-    double shifted(const double* sums, const Moments& moments, const long* p) const {
+    static double shifted(const double* sums, const Moments& moments, const long* p, const double (*shifts)[MAX_ORDER + 1]) {
         double total = 0;
         for (long m = 0; m < moments.count; ++m) {
             const long* q = moments.power(m);
+            if (q[0] > p[0] || q[1] > p[1] || q[2] > p[2]) continue;
             double term = sums[m];
-            for (long a = 0; a < AXES; ++a) term *= q[a] > p[a] ? 0 : binomial(p[a], q[a]) * std::pow(-centre[a], p[a] - q[a]);
+            for (long a = 0; a < AXES; ++a) term *= binomial(p[a], q[a]) * shifts[a][p[a] - q[a]];
             total += term;
         }
         return total;
