@@ -44,7 +44,7 @@ void sum_task(const T* input, const Size& size, const Moments& moments, const Ne
     Ring<T> ring(input, size, task);
     double along[MAX_ORDER + 1], down[MAX_ORDER + 1], deep[MAX_ORDER + 1];
     static thread_local std::vector<T> cuts;
-    cuts.resize(size.columns);
+    cuts.resize(ring.width);
     const Neighbours earlier = near ? near->earlier() : Neighbours{};
     if (near) ring.fill(task.first_plane - 1);
     for (long plane = task.first_plane; plane < task.last_plane; ++plane) {
@@ -126,8 +126,8 @@ void gradient_task(const T* input, const Size& size, const Moments& moments, con
     Ring<T> ring(input, size, task);
     const long columns = size.columns, objects = size.objects();
     static thread_local std::vector<T> storage;
-    storage.resize((2 * objects + 2) * columns);
-    T *u = storage.data(), *g = u + objects * columns, *slope = g + objects * columns, *dot = slope + columns;
+    storage.resize((2 * objects + 1) * columns + ring.width);
+    T *u = storage.data(), *g = u + objects * columns, *dot = g + objects * columns, *slope = dot + columns;
     for (long k = 0; k < objects; ++k)
         for (long x = 0; x < columns; ++x)
             u[k * columns + x] = moments.coordinates[2][x] - polynomials[k].centre[2];

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <vector>
 
 #include "softmax.h"
@@ -49,34 +50,44 @@ template <typename T> std::vector<Task> tasks(const Size& size) {
 }
 
 // The probabilities of three planes of a band, with a row more on either side.
+//
+// Rows begin and end at vector boundaries, and there is room on both sides: loops run over whole vectors, and a
+// pixel at the border may look one column further.
 template <typename T> class Ring {
 public:
+    static constexpr long VECTOR = 64 / sizeof(T);
+    const long width;  // of a row in whole vectors
+
     Ring(const T* input, const Size& size, const Task& task)
-        : size(size), low(std::max(0L, task.first_row - 1)), high(std::min(size.rows, task.last_row + 1)) {
+        : width((size.columns + VECTOR - 1) / VECTOR * VECTOR),
+          size(size), low(std::max(0L, task.first_row - 1)), high(std::min(size.rows, task.last_row + 1)) {
         static thread_local std::vector<T> storage;
-        area = (high - low) * size.columns;
-        storage.resize(3 * size.classes * area);
-        start = storage.data();
+        stride = width + VECTOR;
+        area = (high - low) * stride;
+        storage.resize(3 * size.classes * area + 2 * VECTOR);
+        const uintptr_t address = reinterpret_cast<uintptr_t>(storage.data());
+        start = storage.data() + VECTOR + (64 - address % 64) % 64 / sizeof(T);
         const long channels = size.kind == LABELS ? 1 : size.classes;
-        source = input + task.image * channels * size.pixels() + low * size.columns;
+        source = input + task.image * channels * size.pixels();
     }
     void fill(long plane) {
-        if (plane >= 0 && plane < size.planes)
-            probabilities(source + plane * size.plane(), size.pixels(), slot(plane), area, size.classes, area, size.kind);
+        if (plane < 0 || plane >= size.planes) return;
+        for (long row = low; row < high; ++row)
+            probabilities(source + plane * size.plane() + row * size.columns, size.pixels(), this->row(plane, 0, row), area,
+                          size.classes, size.columns, size.kind);
     }
     bool has(long plane, long row) const {
         return plane >= 0 && plane < size.planes && row >= 0 && row < size.rows;
     }
-    const T* row(long plane, long k, long row) const {
-        return start + ((plane + 3) % 3 * size.classes + k) * area + (row - low) * size.columns;
+    T* row(long plane, long k, long row) const {
+        return start + ((plane + 3) % 3 * size.classes + k) * area + (row - low) * stride;
     }
 
 private:
-    T* slot(long plane) { return start + (plane + 3) % 3 * size.classes * area; }
     const Size& size;
     const T* source;
     T* start;
-    long area, low, high;
+    long stride, area, low, high;
 };
 
 struct Cut {  // w |difference|
@@ -89,28 +100,25 @@ struct Pull {  // w sign(difference)
     }
 };
 
-// Add to every pixel of a row what its neighbours in a row do, one column before, beside and one column after.
+// Add to every pixel of a row what its neighbours in another do, one column before, beside and one column after.
 template <typename Term, typename T>
-void compare(const T* here, const T* other, const double* weights, T* out, long columns) {
+void compare(const T* here, T* other, const double* weights, T* out, long columns, long width) {
     const T before = weights[0], beside = weights[1], after = weights[2];
+    other[-1] = here[0], other[columns] = here[columns - 1];  // beyond the border there is no difference
 #pragma omp simd
-    for (long x = 1; x < columns - 1; ++x)
+    for (long x = 0; x < width; ++x)
         out[x] += Term::of(here[x] - other[x - 1], before) + Term::of(here[x] - other[x], beside) +
                   Term::of(here[x] - other[x + 1], after);
-    for (long x = 0; x < columns; x += std::max(1L, columns - 1)) {
-        if (x > 0) out[x] += Term::of(here[x] - other[x - 1], before);
-        out[x] += Term::of(here[x] - other[x], beside);
-        if (x + 1 < columns) out[x] += Term::of(here[x] - other[x + 1], after);
-    }
 }
 
 // Write the same for all neighbouring rows that `near` has weights for.
 template <typename Term, typename T>
 void compare_all(const Ring<T>& ring, const Neighbours& near, long plane, long k, long row, T* out, long columns) {
     const T* here = ring.row(plane, k, row);
-    std::fill(out, out + columns, T(0));
+    std::fill(out, out + ring.width, T(0));
     for (long dz = -1; dz <= 1; ++dz)
         for (long dy = -1; dy <= 1; ++dy)
             if (near.any(dz, dy) && ring.has(plane + dz, row + dy))
-                compare<Term>(here, ring.row(plane + dz, k, row + dy), near.weight[dz + 1][dy + 1], out, columns);
+                compare<Term>(here, ring.row(plane + dz, k, row + dy), near.weight[dz + 1][dy + 1], out, columns,
+                              ring.width);
 }

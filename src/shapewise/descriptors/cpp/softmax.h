@@ -66,16 +66,36 @@ void softmax_block(const T* logits, long from, T* probs, long to, long classes, 
     }
 }
 
+// The same for a few classes, whose numbers then stay in registers.
+template <long K, typename T> void softmax_few(const T* logits, long from, T* probs, long to, long width) {
+#pragma omp simd
+    for (long x = 0; x < width; ++x) {
+        T each[K], high = logits[x], total = 0;
+        for (long k = 1; k < K; ++k) high = logits[k * from + x] > high ? logits[k * from + x] : high;
+        for (long k = 0; k < K; ++k) total += each[k] = exponential(logits[k * from + x] - high);
+        const T share = 1 / total;
+        for (long k = 0; k < K; ++k) probs[k * to + x] = each[k] * share;
+    }
+}
+
+// Softmax of n pixels.
+template <typename T> void softmax(const T* logits, long from, T* probs, long to, long classes, long n) {
+    switch (classes) {
+        case 2: return softmax_few<2>(logits, from, probs, to, n);
+        case 3: return softmax_few<3>(logits, from, probs, to, n);
+        case 4: return softmax_few<4>(logits, from, probs, to, n);
+        case 5: return softmax_few<5>(logits, from, probs, to, n);
+    }
+    for (long start = 0; start < n; start += BLOCK)
+        softmax_block(logits + start, from, probs + start, to, classes, std::min(BLOCK, n - start));
+}
+
 enum Kind : long { PROBABILITIES, LOGITS, LABELS };
 
 // The probabilities of n pixels, from any kind of input; labels are one number a pixel.
 template <typename T>
 void probabilities(const T* input, long from, T* probs, long to, long classes, long n, long kind) {
-    if (kind == LOGITS) {
-        for (long start = 0; start < n; start += BLOCK)
-            softmax_block(input + start, from, probs + start, to, classes, std::min(BLOCK, n - start));
-        return;
-    }
+    if (kind == LOGITS) return softmax(input, from, probs, to, classes, n);
     for (long k = 0; k < classes; ++k) {
         T* out = probs + k * to;
         if (kind == PROBABILITIES) std::copy(input + k * from, input + k * from + n, out);
