@@ -27,8 +27,18 @@ MAY_IMPORT = {
     | {"config", "descriptors", "constraints", "projection", "losses", "data", "networks", "training"},
     "run_split": LEAVES | {"run_folder", "data"},
     "runs": LEAVES | {"config", "run_folder", "run_split", "build", "data", "training", "evaluation"},
+    "annotate": LEAVES
+    | {
+        "data",
+        "descriptors",
+        "projection",
+        "evaluation",
+        "build",
+        "run_folder",
+        "runs",
+    },  # the last for --run
     "__main__": {"cli"},
-    "cli": LEAVES | {"config", "runs", "data", "evaluation", "plots"},
+    "cli": LEAVES | {"annotate", "config", "runs", "data", "evaluation", "plots"},
 }
 PURE = {"typing", "errors", "descriptors", "constraints", "projection", "losses"}
 PURE_MAY_IMPORT = {"torch", "numpy", "jaxtyping"}

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from shapewise.annotate.session import costs_of, open_session, show
 from shapewise.config import Experiment, load_experiment
 from shapewise.data.describe import DESCRIPTORS
 from shapewise.data.describe import describe as describe_study
@@ -94,6 +95,49 @@ def describe(
     table = describe_study(study, descriptors=names, unit=unit, whole=whole_volume)
     write_table(table, out)
     screen.print(f"{len(table)} numbers about {table['case'].nunique()} cases in {out}")
+
+
+@app.command()
+def annotate(
+    out: Annotated[Path, typer.Option(help="Table to write, .csv or .parquet.", show_default=False)],
+    data: Annotated[
+        Path | None, typer.Argument(help="Study, folder of images, or image.", show_default=False)
+    ] = None,
+    classes: Annotated[str, typer.Option(help="Comma-separated names [default: the layout's].")] = "",
+    layout: Annotated[str, typer.Option(help="auto, acdc, promise12, nnunet, or folder.")] = "auto",
+    unit: Annotated[str, typer.Option(help="px (of the original image) or mm.")] = "px",
+    run: Annotated[Path | None, typer.Option(help="Run folder, whose predictions are suggested.")] = None,
+    host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port [default: 8471, or one that is free].")
+    ] = None,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Print seconds and gestures an object, and end.")
+    ] = False,
+) -> None:
+    """Describe objects in the browser, by ellipses and polygons; Ctrl-C ends it and writes the table.
+
+    Example: shapewise annotate phantom-data --classes RV,Myo,LV --out clicks.csv
+    """
+    if summary:
+        show_costs(costs_of(out), str(out))
+        return
+    if data is None:
+        raise ConfigError("data", expected="a study, a folder of images, or an image", found="none")
+    session = open_session(
+        data, out, classes=classes, layout=layout, unit=unit, run=run, host=host, port=port
+    )
+    screen.print(f"open {session.url}    (Ctrl-C ends it; every edit is kept at once)")
+    show(session.url)
+    screen.print(session.run())
+
+
+def show_costs(costs: pd.DataFrame, title: str) -> None:
+    """Print what an object cost, class by class."""
+    table = Table("class", *costs.columns, title=Text(title))
+    for name, row in costs.iterrows():
+        table.add_row(str(name), *(f"{value:.1f}" for value in row))
+    screen.print(table)
 
 
 @app.command()

@@ -1,0 +1,224 @@
+// What lies on the desk: the case, the slice, its objects, the class and tool at hand; and undo and redo.
+
+import { measure, readCase, readRegion, suggest } from "./api.js";
+import { Clock } from "./clock.js";
+import { Outbox } from "./outbox.js";
+import { Pictures } from "./picture.js";
+import { View } from "./view.js";
+
+const MERGED = 1200; // ms between nudges that are one step of undo
+
+export class Desk extends EventTarget {
+  constructor(study) {
+    super();
+    Object.assign(this, { study, index: -1, slice: 0, active: study.classes[0], tool: "ellipse", draft: null });
+    Object.assign(this, { crosshair: [0, 0], pointing: false, handle: null, live: null, numbers: {}, outlined: true });
+    Object.assign(this, { region: null, regionOn: false, suggestions: new Map(), pixels: null });
+    Object.assign(this, { past: [], future: [], states: {}, unit: study.unit, loading: false, clock: new Clock() });
+    this.view = new View();
+    this.conflictKey = `shapewise conflicts ${study.out}`;
+    this.conflicts = JSON.parse(sessionStorage.getItem(this.conflictKey) ?? "[]");
+    this.outbox = new Outbox(({ name, frame }) => this.indexOf(name, frame), `shapewise ${study.out}`, {
+      status: () => this.tell("status"),
+      conflict: (place, mine, theirs) => this.meetConflict(place, mine, theirs),
+      refused: (place, error) => this.notice(`An edit of slice ${place.slice + 1} was refused: ${error.message}`),
+    });
+  }
+
+  tell(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  notice(text) {
+    this.tell("notice", text);
+  }
+
+  indexOf(name, frame) {
+    return this.study.cases.findIndex((each) => each.name === name && each.frame === frame);
+  }
+
+  get case() {
+    return this.study.cases[this.index];
+  }
+
+  get place() {
+    return { name: this.case.name, frame: this.case.frame, slice: this.slice };
+  }
+
+  get state() {
+    return this.states[this.slice] ?? { version: 0, objects: {} };
+  }
+
+  // The slice's objects; while a hand drags one, as they are under the hand.
+  get objects() {
+    return this.live ?? this.state.objects;
+  }
+
+  get object() {
+    return this.objects[this.active];
+  }
+
+  get depth() {
+    return this.meta.size[0];
+  }
+
+  get suggestion() {
+    return this.suggestions.get(this.slice);
+  }
+
+  // Open a case; its slice in the middle, or the one asked for.
+  async open(index, slice) {
+    this.loading = true;
+    this.tell("change");
+    let meta;
+    try {
+      meta = await readCase(index);
+    } catch (error) {
+      this.loading = false;
+      this.tell("change");
+      return this.notice(error.message);
+    }
+    const sameSize = this.meta && String(this.meta.size) === String(meta.size);
+    Object.assign(this, { index, meta, states: meta.states, suggestions: new Map(), draft: null, live: null });
+    this.pictures = new Pictures(index, meta);
+    for (const item of this.outbox.queue) {
+      if (item.name === this.case.name && item.frame === this.case.frame) {
+        this.states[item.slice] = { version: item.base + 1, objects: item.objects };
+      }
+    }
+    if (!sameSize) this.view.show(meta.size.slice(1), meta.spacing?.slice(1));
+    if (!sameSize) this.crosshair = meta.size.slice(1).map((length) => Math.round(length / 2));
+    this.loading = false;
+    const middle = Math.floor(meta.size[0] / 2);
+    await this.go(slice ?? middle);
+    const url = new URL(location);
+    url.hash = `${this.case.name}/${this.case.frame}`;
+    history.replaceState(null, "", url);
+    if (index + 1 < this.study.cases.length) readCase(index + 1).catch(() => {}); // opened before it is asked for
+  }
+
+  async go(slice) {
+    this.slice = Math.min(this.depth - 1, Math.max(0, slice));
+    Object.assign(this, { draft: null, live: null, handle: null, region: null });
+    const { pictures, slice: wanted } = this;
+    const shown = () => pictures === this.pictures && wanted === this.slice;
+    this.tell("change");
+    try {
+      const pixels = await pictures.fetch(wanted);
+      if (!shown()) return;
+      this.pixels = pixels;
+      pictures.prefetch(wanted);
+    } catch (error) {
+      if (shown()) this.notice(error.message);
+    }
+    this.touched();
+    if (this.study.suggests && !this.suggestions.has(wanted)) await this.fetchSuggestion(wanted, shown);
+  }
+
+  async fetchSuggestion(slice, shown) {
+    try {
+      const found = await suggest(this.index, slice);
+      if (shown()) this.suggestions.set(slice, found);
+    } catch (error) {
+      if (shown()) this.notice(error.message);
+    }
+    this.tell("change");
+  }
+
+  key(name = this.active) {
+    return `${this.case.name}/${this.case.frame}/${this.slice}/${name}`;
+  }
+
+  touch(gesture) {
+    if (this.meta) this.clock.touch(this.key(), gesture);
+  }
+
+  // Put an object in place, or take it away with null.
+  put(name, drawn, merge = null) {
+    this.putAll({ [name]: drawn }, merge);
+  }
+
+  putAll(changes, merge = null) {
+    const objects = { ...this.state.objects, ...changes };
+    for (const [name, drawn] of Object.entries(changes)) if (drawn === null) delete objects[name];
+    const now = performance.now(), last = this.past.at(-1);
+    if (merge && last?.merge === merge && last.slice === this.slice && now - last.at < MERGED) {
+      Object.assign(last, { after: objects, at: now });
+    } else {
+      const before = this.state.objects;
+      this.past.push({ index: this.index, slice: this.slice, before, after: objects, merge, at: now });
+    }
+    this.future = [];
+    this.send(objects, Object.keys(changes), merge);
+  }
+
+  send(objects, names, merge = null) {
+    const costs = Object.fromEntries(names.map((name) => [name, this.clock.take(this.key(name))]));
+    const version = this.outbox.add(this.place, this.state.version, objects, costs, merge);
+    this.states[this.slice] = { version, objects };
+    this.live = null;
+    this.touched();
+  }
+
+  async undo(from = this.past, to = this.future, side = "before") {
+    const step = from.pop();
+    if (!step) return;
+    to.push({ ...step, merge: null });
+    if (step.index !== this.index) await this.open(step.index, step.slice);
+    else if (step.slice !== this.slice) await this.go(step.slice);
+    const names = Object.keys({ ...step.before, ...step.after });
+    this.handle = null;
+    this.send(step[side], names.filter((name) => step.before[name] !== step.after[name]));
+  }
+
+  redo() {
+    return this.undo(this.future, this.past, "after");
+  }
+
+  // Something changed that is drawn or measured.
+  touched() {
+    this.tell("change");
+    this.measuring ??= setTimeout(() => this.remeasure(), 40);
+  }
+
+  async remeasure() {
+    this.measuring = null;
+    const { index, slice, objects } = this, turn = (this.asked = (this.asked ?? 0) + 1);
+    const still = () => index === this.index && slice === this.slice && turn > (this.answered ?? 0);
+    try {
+      const numbers = await measure(index, objects);
+      const region = this.regionOn ? await readRegion(index, objects) : null;
+      if (!still()) return;
+      Object.assign(this, { numbers, region: this.regionOn ? region : null, answered: turn });
+      this.tell("change");
+    } catch (error) {
+      if (still()) this.numbers = {};
+      if (error.status) this.notice(error.message);
+    }
+  }
+
+  // The later of two tabs is told. What it had drawn stays in the tab until its person chooses.
+  meetConflict(place, mine, theirs) {
+    const others = this.conflicts.filter(({ place: p }) => String([p.name, p.frame, p.slice]) !== String([place.name, place.frame, place.slice]));
+    this.keepConflicts([...others, { place, mine, theirs }]);
+  }
+
+  keepConflicts(conflicts) {
+    this.conflicts = conflicts;
+    sessionStorage.setItem(this.conflictKey, JSON.stringify(conflicts));
+    if (conflicts.length) this.tell("conflict", conflicts[0]);
+    this.tell("status");
+  }
+
+  async settle(keepMine) {
+    const [{ place, mine, theirs }, ...others] = this.conflicts;
+    const index = this.indexOf(place.name, place.frame);
+    if (index !== this.index) await this.open(index, place.slice);
+    else if (place.slice !== this.slice) await this.go(place.slice);
+    this.states[place.slice] = theirs;
+    this.past = this.past.filter((step) => step.index !== index || step.slice !== place.slice);
+    if (keepMine) this.putAll({ ...Object.fromEntries(Object.keys(theirs.objects).map((n) => [n, null])), ...mine });
+    else this.touched();
+    this.keepConflicts(others);
+  }
+}

@@ -1,0 +1,122 @@
+"""Loose images: every kind that the issue names, found by name and read whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK
+
+from shapewise.annotate.sources import find_study
+from shapewise.errors import ArgumentError, DataError
+
+VOXELS = np.random.default_rng(0).integers(0, 1000, (3, 8, 6)).astype(np.int16)
+
+
+def write(path: Path, voxels: np.ndarray = VOXELS) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = SimpleITK.GetImageFromArray(voxels)
+    image.SetSpacing((1.5, 2.0, 5.0)[: image.GetDimension()])
+    SimpleITK.WriteImage(image, str(path))
+    return path
+
+
+def write_series(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    writer = SimpleITK.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for index, plane in enumerate(VOXELS):
+        image = SimpleITK.GetImageFromArray(plane[None])
+        tags = {"0008|0060": "MR", "0020|000e": "1.2.3", "0020|0037": "1\\0\\0\\0\\1\\0"}
+        for key, value in (tags | {"0020|0032": f"0\\0\\{5 * index}"}).items():
+            image.SetMetaData(key, value)
+        writer.SetFileName(str(folder / f"{index}.dcm"))
+        writer.Execute(image)
+        (folder / f"{index}.dcm").rename(folder / f"IM{index}")  # as scanners name them
+
+
+def test_every_kind_of_image_is_found_and_read(tmp_path: Path) -> None:
+    write(tmp_path / "a.nii.gz")
+    write(tmp_path / "b.mhd")
+    write(tmp_path / "below" / "c.nrrd")
+    write(tmp_path / "d.png", VOXELS[0].astype(np.uint8))
+    for index, plane in enumerate(VOXELS):
+        write(tmp_path / "pictures" / f"{index:03d}.png", plane.astype(np.uint16))
+    write_series(tmp_path / "series")
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / ".hidden.nii").write_text("no image")
+    study = find_study(tmp_path, ["LV"])
+    assert study.layout == "folder"
+    assert [case.name for case in study.cases] == ["a", "b", "c", "d", "pictures", "series"]
+    for case in study.cases:
+        volume = case.read_image()
+        expected = VOXELS[:1].astype(np.uint8) if case.name == "d" else VOXELS
+        assert np.array_equal(volume.image, expected), case.name
+        assert case.spacing_known == (case.name not in ("d", "pictures"))
+
+
+def test_one_image_or_one_series_is_enough(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.nii.gz")
+    assert [case.name for case in find_study(path, ["LV"]).cases] == ["a"]
+    write_series(tmp_path / "series")
+    assert [case.name for case in find_study(tmp_path / "series", ["LV"]).cases] == ["series"]
+
+
+def test_a_coloured_picture_is_its_brightness(tmp_path: Path) -> None:
+    colours = np.zeros((4, 5, 3), np.uint8)
+    colours[1, 2] = 30, 60, 90
+    image = SimpleITK.GetImageFromArray(colours, isVector=True)
+    SimpleITK.WriteImage(image, str(tmp_path / "a.png"))
+    (case,) = find_study(tmp_path, ["LV"]).cases
+    assert case.read_image().image[0, 1, 2] == 60
+
+
+def test_pictures_of_two_sizes_are_no_image(tmp_path: Path) -> None:
+    write(tmp_path / "p" / "0.png", np.zeros((4, 5), np.uint8))
+    write(tmp_path / "p" / "1.png", np.zeros((5, 4), np.uint8))
+    (case,) = find_study(tmp_path, ["LV"]).cases
+    with pytest.raises(DataError, match=r"1.png: expected a picture of \(4, 5\) pixels"):
+        case.read_image()
+
+
+def test_a_picture_that_is_none_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    (case,) = find_study(tmp_path, ["LV"]).cases
+    with pytest.raises(DataError, match=r"a.png: expected a complete PNG"):
+        case.read_image()
+
+
+def test_a_layout_is_recognised_and_has_its_own_classes(hearts: Path) -> None:
+    assert find_study(hearts, []).classes == ("RV", "Myo", "LV")
+    assert find_study(hearts, ["LV"]).classes == ("LV",)
+    with pytest.raises(DataError, match="expected classes among RV, Myo, LV, found MYO"):
+        find_study(hearts, ["RV", "MYO"])
+    names = {path.name.removesuffix(".nii.gz") for path in hearts.glob("training/*/*.nii.gz")}
+    assert {case.name for case in find_study(hearts / "training", ["LV"], "folder").cases} == names
+
+
+@pytest.mark.parametrize(
+    ("make", "classes", "hint"),
+    [
+        (lambda root: None, ["LV"], "expected images (NIfTI, MetaImage, NRRD, DICOM, PNG), found none"),
+        (lambda root: write(root / "a.nii"), [], "the names of what to annotate"),
+        (lambda root: write(root / "a.nii"), ["LV", "LV"], "names, each once"),
+        (
+            lambda root: (write(root / "x" / "a.nii"), write(root / "y" / "a.nii")),
+            ["LV"],
+            "expected one image of the name a",
+        ),
+        (lambda root: (root / "notes.txt").write_text("x"), ["LV"], "found none"),
+    ],
+)
+def test_bad_folders_are_refused(tmp_path: Path, make, classes: list[str], hint: str) -> None:
+    make(tmp_path)
+    with pytest.raises((DataError, ArgumentError)) as caught:
+        find_study(tmp_path, classes)
+    assert hint in str(caught.value)
+
+
+def test_a_missing_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        find_study(tmp_path / "gone", ["LV"])

@@ -1,0 +1,128 @@
+"""Predictions as outlines: near enough to the region to be accepted, few enough points to be mended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shapewise.annotate.schema import Ellipse, Polygon
+from shapewise.annotate.server import Room, build_app
+from shapewise.annotate.shapes import Mask, inside, regions
+from shapewise.annotate.suggestion import Suggestions, outline
+from shapewise.config import parse_experiment
+from shapewise.data.cases import Case
+from shapewise.data.layouts import find_cases
+from shapewise.errors import RunError
+from shapewise.runs import train
+
+CLASSES = ("RV", "Myo", "LV")
+
+
+def dice(one: Mask, other: Mask) -> float:
+    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
+
+
+@pytest.fixture(scope="module")
+def masks(hearts: Path) -> list[dict[str, Mask]]:
+    """The true regions of every slice of two scans."""
+    study = find_cases(hearts)
+    labels = [case.read_mask(CLASSES, case.read_image()) for case in study.cases[:2]]
+    return [
+        {name: plane == index for index, name in enumerate(CLASSES, 1)} for scan in labels for plane in scan
+    ]
+
+
+def test_outlines_of_true_hearts_are_true_and_few(masks: list[dict[str, Mask]]) -> None:
+    found: dict[str, list[float]] = {name: [] for name in CLASSES}
+    for regions_ in masks:
+        for name, mask in regions_.items():
+            inner = regions_["LV"] if name == "Myo" else None
+            shape = outline(mask, inner)
+            if not mask.any():
+                assert shape.kind == "absent"
+                continue
+            drawn = inside(shape, mask.shape) & ~(inner if inner is not None else np.zeros_like(mask))
+            found[name].append(dice(drawn, mask))
+            assert shape.kind == "ellipse" or len(shape.points) <= 40
+    assert all(np.mean(values) > 0.93 for values in found.values()), found
+    assert min(min(values) for values in found.values()) > 0.85
+
+
+def test_an_ellipse_is_found_again() -> None:
+    true = inside(Ellipse(centre=(30.0, 28.0), first=(15.0, 6.0), second=(-4.0, 10.0)), (64, 64))
+    shape = outline(true)
+    assert isinstance(shape, Ellipse)
+    assert dice(inside(shape, true.shape), true) > 0.97
+
+
+def test_a_crescent_is_a_polygon_and_specks_are_left_out() -> None:
+    disc, bite = (
+        inside(Ellipse(centre=(32.0, column), first=(20.0, 0.0), second=(0.0, 20.0)), (64, 64))
+        for column in (30.0, 42.0)
+    )
+    mask = disc & ~bite
+    mask[2, 2] = True
+    shape = outline(mask)
+    assert isinstance(shape, Polygon)
+    mask[2, 2] = False
+    assert dice(inside(shape, mask.shape), mask) > 0.95
+
+
+def test_a_single_pixel_has_an_outline() -> None:
+    mask = np.zeros((8, 8), bool)
+    mask[0, 3] = True
+    assert inside(outline(mask), mask.shape)[0, 3]
+
+
+@pytest.fixture(scope="module")
+def run(hearts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    settings = {
+        "data": {
+            "preprocessing": {"spacing": 6.0, "size": [40, 40]},
+            "split": {"train": 1, "validation": 1, "test": 1},
+        },
+        "network": {"name": "residual_unet", "options": {"channels": 4, "levels": 3}},
+        "training": {"epochs": 12, "learning_rate": 1e-2, "accelerator": "cpu"},
+        "supervision": "pixels",
+    }
+    out = tmp_path_factory.mktemp("runs") / "run"
+    train(parse_experiment(settings, where="test"), hearts, out)
+    return out
+
+
+def test_a_run_suggests_what_it_predicts(run: Path, room: Room) -> None:
+    suggestions = Suggestions(run, room.study.cases, CLASSES)
+    middle = len(room.volumes.scan(0).voxels) // 2
+    masks, found = suggestions.masks(0, middle), suggestions.objects(0, middle, {"Myo": "LV"})
+    assert found["Myo"].origin == "suggested"
+    drawn = regions(found, (128, 128))
+    present = [name for name in CLASSES if masks[name].sum() > 50]
+    assert present, "the network has learned nothing"
+    for name in present:
+        assert dice(drawn[name], masks[name]) > 0.6, name
+
+
+def test_the_page_is_told_the_predictions_own_numbers(run: Path, room: Room, draw) -> None:
+    from dataclasses import replace
+
+    from starlette.testclient import TestClient
+
+    suggestions = Suggestions(run, room.study.cases, CLASSES)
+    with TestClient(build_app(replace(room, suggestions=suggestions))) as client:
+        assert client.get("/api/study").json()["suggests"]
+        found = client.get("/api/cases/0/slices/4/suggestion").json()
+    for name, mask in suggestions.masks(0, 4).items():
+        assert found["numbers"][name]["px"]["volume"] == [[mask.sum()]]
+    assert draw.objects(found["objects"]) == suggestions.objects(0, 4, room.around)
+
+
+def test_a_run_without_a_class_is_refused(run: Path) -> None:
+    cases: list[Case] = []
+    with pytest.raises(
+        RunError, match="expected one that was trained with the class aorta, found a run of RV"
+    ):
+        Suggestions(run, cases, ["aorta"])
+    with pytest.raises(RunError, match=r"run.json"):
+        Suggestions(run.parent, cases, CLASSES)
