@@ -11,11 +11,9 @@ from shapewise.annotate.schema import Ellipse, Polygon
 from shapewise.annotate.server import Room, build_app
 from shapewise.annotate.shapes import Mask, inside, regions
 from shapewise.annotate.suggestion import Suggestions, outline
-from shapewise.config import parse_experiment
 from shapewise.data.cases import Case
 from shapewise.data.layouts import find_cases
 from shapewise.errors import RunError
-from shapewise.runs import train
 
 CLASSES = ("RV", "Myo", "LV")
 
@@ -74,22 +72,6 @@ def test_a_single_pixel_has_an_outline() -> None:
     mask = np.zeros((8, 8), bool)
     mask[0, 3] = True
     assert inside(outline(mask), mask.shape)[0, 3]
-
-
-@pytest.fixture(scope="module")
-def run(hearts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    settings = {
-        "data": {
-            "preprocessing": {"spacing": 6.0, "size": [40, 40]},
-            "split": {"train": 1, "validation": 1, "test": 1},
-        },
-        "network": {"name": "residual_unet", "options": {"channels": 4, "levels": 3}},
-        "training": {"epochs": 12, "learning_rate": 1e-2, "accelerator": "cpu"},
-        "supervision": "pixels",
-    }
-    out = tmp_path_factory.mktemp("runs") / "run"
-    train(parse_experiment(settings, where="test"), hearts, out)
-    return out
 
 
 def test_a_run_suggests_what_it_predicts(run: Path, room: Room) -> None:

@@ -77,8 +77,11 @@ export function listen(desk, { help, write }) {
     if (event.key === " ") desk.spaceHeld = true;
     if (!action && event.key !== " ") return;
     event.preventDefault();
-    if (action) desk.touch(!event.repeat);
-    action?.(desk, event);
+    if (!action) return;
+    const before = desk.active, chooses = /^[1-9]$/.test(event.key);
+    if (!chooses) desk.touch(!event.repeat);
+    action(desk, event);
+    if (chooses) desk.touch(desk.active !== before); // spent on the class that was chosen
   });
   addEventListener("keyup", (event) => event.key === " " && (desk.spaceHeld = false));
 

@@ -103,6 +103,7 @@ function wire(desk) {
     $("hint").textContent = desk.object && desk.object.shape.kind !== "absent" ? "" : HINTS[desk.tool];
     paint(canvas, desk);
     strip.paintStrip($("strip"), desk);
+    document.body.dataset.region = desk.region ? "shown" : "hidden";
     document.body.dataset.ready = desk.meta && !desk.loading ? `${desk.index}/${desk.slice}` : "";
   };
   desk.addEventListener("change", () => {

@@ -46,6 +46,7 @@ export class Panel {
     if (index < 9) card.append(make("kbd", String(index + 1)));
     card.addEventListener("click", () => {
       Object.assign(this.desk, { active: name, handle: null, draft: null });
+      this.desk.touch(true);
       this.desk.touched();
     });
     return card;
