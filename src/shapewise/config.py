@@ -214,8 +214,6 @@ class Experiment(Section):
             raise ValueError("supervision.descriptors must name at least one descriptor")
         if supervision.extent == "volume" and supervision.kind in ("pixels", "scribbles", "regions"):
             raise ValueError(f"supervision.extent must be slice where the kind is {supervision.kind}")
-        if supervision.extent == "volume" and supervision.kind == "projection" and supervision.beside:
-            raise ValueError("supervision.beside is of slices where volumes are projected: leave it out")
         if supervision.teacher and not (supervision.kind == "projection" and self.training.weight_average):
             raise ValueError("supervision.teacher needs the kind projection and a training.weight_average")
         if self.training.image_clip and self.training.precision == "16-mixed":

@@ -98,20 +98,20 @@ def build_loaders(
     experiment: Experiment, train: Prepared, validation: Prepared
 ) -> tuple[DataLoader[object], DataLoader[object]]:
     """Batches of slices, or the slices of one case frame at a time where a loss is about volumes."""
-    supervision, training = experiment.supervision, experiment.training
-    size, workers = training.batch_size, training.workers
-
-    def case_by_case(prepared: Prepared, seed: int | None) -> DataLoader[object]:
-        order = CaseBatches(prepared.cases, seed=seed)
-        return DataLoader(prepared.slices, batch_size=None, sampler=order, num_workers=workers)
-
-    shuffled = EpochShuffle(len(train.slices), seed=training.seed)
-    slices = DataLoader(train.slices, size, sampler=shuffled, num_workers=workers, collate_fn=stack)
-    if supervision.extent == "volume":
-        # A projection solves for its volumes once an epoch, and then learns from any slices.
-        volumes = slices if supervision.kind == "projection" else case_by_case(train, training.seed)
-        return volumes, case_by_case(validation, None)
-    return slices, DataLoader(validation.slices, 2 * size, num_workers=workers, collate_fn=stack)
+    training = experiment.training
+    workers = training.workers
+    if experiment.supervision.extent == "volume":
+        order = CaseBatches(train.cases, seed=training.seed)
+        unchanged = CaseBatches(validation.cases, seed=None)
+        return (
+            DataLoader(train.slices, batch_size=None, sampler=order, num_workers=workers),
+            DataLoader(validation.slices, batch_size=None, sampler=unchanged, num_workers=workers),
+        )
+    shuffled, size = EpochShuffle(len(train.slices), seed=training.seed), training.batch_size
+    return (
+        DataLoader(train.slices, size, sampler=shuffled, num_workers=workers, collate_fn=stack),
+        DataLoader(validation.slices, 2 * size, num_workers=workers, collate_fn=stack),
+    )
 
 
 def build_augmentation(settings: AugmentationConfig) -> Augmentation:

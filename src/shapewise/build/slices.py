@@ -58,10 +58,7 @@ def build_training(
     if supervision.kind == "regions":
         labels = draw_regions(targets, supervision.descriptors, preprocessing.shape)
     indices = targets.annotated.nonzero().flatten().tolist()
-    places = torch.tensor(
-        [(case, sample.slice) for case, sample in zip(images.cases, images.samples, strict=True)]
-    )
-    slices = Slices(images.images, masks=labels, targets=targets.values, places=places, indices=indices)
+    slices = Slices(images.images, masks=labels, targets=targets.values, indices=indices)
     return Prepared(slices, [images.cases[index] for index in indices])
 
 

@@ -16,7 +16,6 @@ from shapewise.training import (
     ProjectionSupervision,
     ShapeSupervision,
     Supervision,
-    VolumeProjectionSupervision,
 )
 
 LABELLED = ("pixels", "scribbles", "regions")
@@ -29,9 +28,7 @@ def build_supervision(supervision: SupervisionConfig, classes: Sequence[str]) ->
     if supervision.kind in LABELLED:
         main = PixelSupervision()
     elif supervision.kind == "projection":
-        over_volumes = supervision.extent == "volume"
-        projection = VolumeProjectionSupervision if over_volumes else ProjectionSupervision
-        main = projection(build_projection(supervision))
+        main = ProjectionSupervision(build_projection(supervision))
     else:
         penalty = build_penalty(supervision.kind, supervision)
         main = ShapeSupervision(build_loss(supervision, classes, penalty))

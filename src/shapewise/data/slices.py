@@ -25,7 +25,6 @@ class Slices(Dataset[dict[str, Any]]):
         images: Prepared images, (N, h, w).
         masks: Label masks, (N, h, w), aligned with the images.
         targets: Name -> (N, Kfg, C, 3): value, lower and upper, aligned with the images.
-        places: The volume that each slice is of and its position there, (N, 2), an item's ``place``.
         indices: The rows to use, all by default: for example those that a table annotates.
 
     Raises:
@@ -43,7 +42,6 @@ class Slices(Dataset[dict[str, Any]]):
         *,
         masks: NDArray[np.integer] | None = None,
         targets: Mapping[str, Tensor] | None = None,
-        places: Tensor | None = None,
         indices: Sequence[int] | None = None,
     ) -> None:
         count = len(images)
@@ -58,15 +56,10 @@ class Slices(Dataset[dict[str, Any]]):
             raise ArgumentError(
                 "indices", expected=f"from 0 to {count - 1}", found=max(self.indices, key=abs)
             )
-        self.images, self.masks, self.targets, self.places = images, masks, targets, places
+        self.images, self.masks, self.targets = images, masks, targets
 
     def __len__(self) -> int:
         return len(self.indices)
-
-    @property
-    def volumes(self) -> list[int]:
-        """The volume that each item is of, where there are places."""
-        return [] if self.places is None else self.places[self.indices, 0].tolist()
 
     def __getitem__(self, item: int | list[int]) -> dict[str, Any]:
         if isinstance(item, list):
@@ -80,8 +73,6 @@ class Slices(Dataset[dict[str, Any]]):
             found["mask"] = torch.from_numpy(self.masks[index].astype(np.int64))
         if self.targets is not None:
             found["targets"] = {name: values[index] for name, values in self.targets.items()}
-        if self.places is not None:
-            found["place"] = self.places[index]
         return found
 
 

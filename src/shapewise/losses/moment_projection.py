@@ -9,14 +9,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from shapewise.constraints import Bounds, Reduction
+from shapewise.constraints import Reduction
 from shapewise.descriptors import describe_together
 from shapewise.descriptors.masks import one_hot
 from shapewise.errors import ArgumentError
 from shapewise.losses.inputs import SIZES, Target, annotation, probabilities
-from shapewise.projection import Projection, annotated_moments, moment_projection, sharpen, tilt
-from shapewise.projection.annotated import AnnotatedMoments, check_moments
-from shapewise.typing import Logits, Probs, Values
+from shapewise.projection import Projection, annotated_moments, moment_projection, sharpen
+from shapewise.projection.annotated import check_moments
+from shapewise.typing import Logits, Probs
 
 
 class ProjectionReport(NamedTuple):
@@ -117,47 +117,22 @@ class MomentProjectionLoss(nn.Module):
         with torch.autocast(input.device.type, enabled=False):
             log_probs = self._log_probs(input)
             prior = log_probs if belief is None else self._log_probs(belief)
-            moments = self._moments(log_probs, target, log_probs.ndim - 2)
-            projection = moment_projection(prior.detach(), moments, iterations=self.iterations, near=near)
-            return ProjectionReport(self._towards(projection.probs, log_probs), projection)
+            projection = self._project(prior.detach(), target, near)
+            aim = sharpen(projection.probs, self.sharpening)
+            each = -(aim * log_probs).sum(1).flatten(1).mean(1)
+        if self.reduction != "none":
+            each = each.mean() if self.reduction == "mean" else each.sum()
+        return ProjectionReport(each, projection)
 
-    def in_volumes(
-        self,
-        input: Logits | Probs,
-        target: Mapping[str, Values | Bounds],
-        multipliers: Tensor,
-        position: Tensor,
-        *,
-        belief: Logits | Probs,
-    ) -> Tensor:
-        """Return the loss of slices towards volumes whose multipliers are known.
-
-        Args:
-            input: slices ``(B, 1 + K, H, W)``, as in ``forward``.
-            target: the numbers of the volume that each slice is of, in 3-D, as in ``forward``.
-            multipliers: of these volumes, ``(B, K, P)``, as ``report`` found them.
-            position: which slice of its volume each is, ``(B,)``.
-            belief: what is tilted, of the kind and shape of ``input``.
-        """
-        with torch.autocast(input.device.type, enabled=False):
-            log_probs, prior = self._log_probs(input), self._log_probs(belief).unsqueeze(2)
-            moments = self._moments(prior, target, 3).at_slice(position)
-            return self._towards(tilt(prior.detach(), moments, multipliers).squeeze(2), log_probs)
-
-    def _towards(self, probs: Probs, log_probs: Tensor) -> Tensor:
-        each = -(sharpen(probs, self.sharpening) * log_probs).sum(1).flatten(1).mean(1)
-        if self.reduction == "none":
-            return each
-        return each.mean() if self.reduction == "mean" else each.sum()
-
-    def _moments(self, log_probs: Tensor, target: Target, ndim: int) -> AnnotatedMoments:
+    def _project(self, log_probs: Tensor, target: Target, near: Tensor | None) -> Projection:
         if isinstance(target, Mapping):
             names = [*self.descriptors, *(name for name in SIZES if name in target)]
             given = {name: annotation(name, target, log_probs[:, 1:]) for name in names}
         else:
             names = list(dict.fromkeys((*self.descriptors, "volume", "spread")))
             given = {**describe_together(one_hot(target, log_probs, first=1), names)}
-        return annotated_moments(given, ndim, descriptors=self.descriptors, error=self.error)
+        moments = annotated_moments(given, log_probs.ndim - 2, descriptors=self.descriptors, error=self.error)
+        return moment_projection(log_probs, moments, iterations=self.iterations, near=near)
 
     def _log_probs(self, input: Tensor) -> Tensor:
         plain = probabilities(input, softmax=False, sigmoid=False)

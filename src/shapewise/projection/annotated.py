@@ -58,12 +58,6 @@ class AnnotatedMoments:
     size: Tensor
     variance: Tensor
 
-    def at_slice(self, position: Tensor) -> AnnotatedMoments:
-        """The same volumes, seen from one slice of each, (B,): the first coordinate is counted from there."""
-        offset = torch.zeros_like(self.centre)
-        offset[..., 0] = position[:, None]
-        return replace(self, centre=self.centre - offset)
-
     def like(self, tensor: Tensor) -> AnnotatedMoments:
         """The same on a tensor's device, numbers in its type."""
         moved = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "exponents"}

@@ -71,44 +71,16 @@ def moment_projection(
     >>> moment_projection(logits, annotated_moments(nine, 2)).probs[:, 1].sum().round()
     tensor(9.)
     """
+    _check(logits, moments)
     with torch.autocast(logits.device.type, enabled=False):
-        problem = _problem(logits, moments)
+        precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        log_probs = precise.log_softmax(1).clamp_min(FLOOR)
+        there = torch.cat([torch.ones_like(moments.present[:, :1]), moments.present], 1)
+        there = there.reshape(*there.shape, *[1] * (logits.ndim - 2))
+        problem = Problem(log_probs.masked_fill(~there, -math.inf), moments.like(log_probs))
         found = minimise(problem, ridge=ridge, iterations=iterations, accuracy=accuracy, near=near)
         probs = problem.tilted(found.multipliers, problem.bound(found.multipliers)).softmax(1)
         return Projection(probs, *found)
-
-
-@torch.no_grad()
-def tilt(logits: Logits, moments: AnnotatedMoments, multipliers: Tensor) -> Probs:
-    """Tilt a prediction by known multipliers: what `moment_projection` returns, without its search.
-
-    Args:
-        logits: ``(B, 1 + K, *S)``, as for `moment_projection`.
-        moments: of the K objects.
-        multipliers: ``(B, K, P)``.
-
-    Raises:
-        ArgumentError: the logits do not fit the moments.
-
-    >>> from shapewise.projection import annotated_moments
-    >>> nine = annotated_moments({"volume": torch.tensor([[[9.0]]])}, 2)
-    >>> found = moment_projection(torch.zeros(1, 2, 8, 8), nine)
-    >>> bool((tilt(torch.zeros(1, 2, 8, 8), nine, found.multipliers) == found.probs).all())
-    True
-    """
-    with torch.autocast(logits.device.type, enabled=False):
-        problem = _problem(logits, moments)
-        return problem.tilted(multipliers, problem.bound(multipliers)).softmax(1)
-
-
-def _problem(logits: Logits, moments: AnnotatedMoments) -> Problem:
-    """The prediction as the search sees it: no class is out of the question but one that is absent."""
-    _check(logits, moments)
-    precise = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    log_probs = precise.log_softmax(1).clamp_min(FLOOR)
-    there = torch.cat([torch.ones_like(moments.present[:, :1]), moments.present], 1)
-    there = there.reshape(*there.shape, *[1] * (logits.ndim - 2))
-    return Problem(log_probs.masked_fill(~there, -math.inf), moments.like(log_probs))
 
 
 def sharpen(probs: Probs, factor: float) -> Probs:

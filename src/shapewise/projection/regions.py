@@ -33,7 +33,6 @@ def described_regions(
     Raises:
         ArgumentError: as `annotated_moments`.
 
-    >>> import torch
     >>> square = {"volume": torch.tensor([[[16.0]]]), "centroid": torch.tensor([[[3.0, 4.0]]])}
     >>> square |= {"spread": torch.tensor([[[1.2, 1.2]]])}
     >>> labels, known = described_regions(square, (8, 8))

@@ -1,16 +1,16 @@
 """The loop: what a network learns from, how an epoch is drawn, validated, logged and resumed."""
 
-from shapewise.training.combined import CombinedSupervision, Supervision
 from shapewise.training.log import EpochLog
 from shapewise.training.module import Optimisation, SegmentationModule
 from shapewise.training.sampling import CaseBatches, EpochShuffle
 from shapewise.training.supervision import (
+    CombinedSupervision,
     PixelSupervision,
     ProjectionSupervision,
     ShapeSupervision,
+    Supervision,
     table_bounds,
 )
-from shapewise.training.volume_projection import VolumeProjectionSupervision
 
 __all__ = [
     "CaseBatches",
@@ -23,6 +23,5 @@ __all__ = [
     "SegmentationModule",
     "ShapeSupervision",
     "Supervision",
-    "VolumeProjectionSupervision",
     "table_bounds",
 ]

@@ -12,15 +12,12 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from shapewise.data.augmentation import Augmentation
-from shapewise.data.slices import Slices
 from shapewise.errors import DivergedError
 from shapewise.losses import ShapeConstraintLoss
 from shapewise.training.clipping import clip_each_image
-from shapewise.training.combined import Supervision
-from shapewise.training.sampling import CaseBatches, stream_seed
-from shapewise.training.supervision import table_bounds
+from shapewise.training.sampling import stream_seed
+from shapewise.training.supervision import Supervision, table_bounds
 from shapewise.training.validation import CaseDice, WeightedMean
-from shapewise.training.volume_projection import VolumeProjectionSupervision
 from shapewise.training.volumes import as_volume
 from shapewise.typing import Int, Tensor
 
@@ -56,8 +53,7 @@ class SegmentationModule(pl.LightningModule):
             slices: hinge penalties, whatever the training used.
         validation_case: the number of the case that each validation slice belongs to, (N,).
         seed: decides augmentation and dropout, epoch by epoch.
-        whole_volumes: the numbers are about volumes, and a batch is the slices of one case; but for a moment
-            projection, which learns from slices of any.
+        whole_volumes: a batch is the slices of one case, and the numbers are about its volume.
         teacher: the supervision is told what the average of the weights says of the unchanged images.
     """
 
@@ -106,16 +102,6 @@ class SegmentationModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Tell the supervision which epoch begins."""
         self.supervision.start_epoch(self.current_epoch)
-        if isinstance(self.supervision, VolumeProjectionSupervision):
-            loader: Any = self.trainer.train_dataloader
-            self.solve_volumes(self.supervision, loader.dataset)
-
-    def solve_volumes(self, supervision: VolumeProjectionSupervision, slices: Slices) -> None:
-        """Project what the network says of each training volume, all of its slices at once."""
-        for indices in CaseBatches(slices.volumes, seed=None):
-            batch = self.trainer.strategy.batch_to_device(slices[indices])
-            logits, batch = as_volume(self.taught(batch["image"]), batch)
-            supervision.solve(int(batch["place"][0, 0]), logits, batch["targets"])
 
     def training_step(self, batch: Mapping[str, Any], batch_index: int) -> Tensor:
         """One batch: the loss in the annotation's frame."""
@@ -125,10 +111,9 @@ class SegmentationModule(pl.LightningModule):
         logits = self.augmentation.unwarp(self.network(images), theta)
         if self.optimisation.image_clip:
             clip_each_image(logits, self.optimisation.image_clip)
-        over_slices = isinstance(self.supervision, VolumeProjectionSupervision)
-        if self.teacher or over_slices:
+        if self.teacher:
             batch = {**batch, "belief": self.taught(batch["image"])}
-        if self.whole_volumes and not over_slices:
+        if self.whole_volumes:
             logits, batch = as_volume(logits, batch)
         loss: Tensor = self.supervision(logits, batch)
         if not loss.isfinite():
@@ -156,9 +141,7 @@ class SegmentationModule(pl.LightningModule):
     @torch.no_grad()
     def taught(self, images: Tensor) -> Tensor:
         """What the network that is kept says of images as they are."""
-        kept, was_training = self.kept, self.kept.training
-        logits: Tensor = kept.eval()(images)
-        kept.train(was_training)
+        logits: Tensor = self.kept.eval()(images)
         return logits
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
