@@ -151,6 +151,7 @@ class SupervisionConfig(ConstraintsConfig):
     )
     iterations: int = Field(6, ge=1, le=1000, description="rounds of a projection's solver, at most")
     error: float = Field(0.0, ge=0, description="relative error of the numbers that a projection allows for")
+    tolerance: float = Field(0.0, ge=0, description="how far a projection leaves a number alone, relative")
     teacher: bool = Field(
         False, description="project what the average of the weights says of the unchanged image"
     )

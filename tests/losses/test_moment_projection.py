@@ -48,7 +48,9 @@ def test_no_gradient_goes_through_the_target() -> None:
     )
 
 
-@pytest.mark.parametrize("option", [{"sharpening": 3.0}, {"error": 0.5}, {"iterations": 1}])
+@pytest.mark.parametrize(
+    "option", [{"sharpening": 3.0}, {"error": 0.5}, {"tolerance": 0.5}, {"iterations": 1}]
+)
 def test_every_option_counts(option: dict[str, float]) -> None:
     plain = MomentProjectionLoss(NAMES, softmax=True)(logits(), mask())
     changed = MomentProjectionLoss(NAMES, softmax=True, **option)(logits(), mask())  # type: ignore[arg-type]

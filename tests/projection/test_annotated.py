@@ -135,6 +135,13 @@ def test_an_error_is_measured_in_sizes_of_the_object() -> None:
     torch.testing.assert_close(annotated_moments(given, 2, error=0.1).variance, one(100, 400, 400, 400, 400))
 
 
+def test_a_tolerance_moves_the_bounds_apart_in_the_same_units() -> None:
+    given = {"volume": one(100.0), "centroid": one(5.0, 5.0), "spread": one(2.0, 3.0)}
+    found = annotated_moments(given, 2, tolerance=0.1)
+    torch.testing.assert_close(found.lower, one(90.0, -0.2, -0.2, 0.8, 0.8))
+    torch.testing.assert_close(found.upper, one(110.0, 0.2, 0.2, 1.2, 1.2))
+
+
 def test_a_volume_alone_says_how_far_its_centroid_may_be_off() -> None:
     disc = {"volume": one(400 * math.pi), "centroid": one(5.0, 5.0)}
     torch.testing.assert_close(annotated_moments(disc, 2).scale, one(10.0, 10.0))

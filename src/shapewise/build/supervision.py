@@ -88,6 +88,7 @@ def build_projection(supervision: SupervisionConfig) -> MomentProjectionLoss:
             supervision.descriptors,
             sharpening=supervision.sharpening,
             error=supervision.error,
+            tolerance=supervision.tolerance,
             iterations=supervision.iterations,
             softmax=True,
         )

@@ -43,6 +43,7 @@ class MomentProjectionLoss(nn.Module):
             target has the annotated moments no longer exactly.
         error: standard deviation of the annotator's error, relative: the less the numbers are to be trusted,
             the less they move the target.
+        tolerance: likewise, how far a number may be off and be left alone.
         iterations: of Newton's method, at most.
         softmax: the input is logits; apply a softmax over the classes.
         reduction: over the images: ``mean``, ``sum``, or ``none`` for a loss of shape ``(B,)``. Over the
@@ -68,13 +69,15 @@ class MomentProjectionLoss(nn.Module):
         *,
         sharpening: float = 1.5,
         error: float = 0.0,
+        tolerance: float = 0.0,
         iterations: int = 12,
         softmax: bool = False,
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
         self.descriptors = tuple(descriptors)
-        self.sharpening, self.error, self.iterations = sharpening, error, iterations
+        self.sharpening, self.iterations = sharpening, iterations
+        self.error, self.tolerance = error, tolerance
         self.softmax, self.reduction = softmax, reduction
         _check(self)
 
@@ -131,7 +134,8 @@ class MomentProjectionLoss(nn.Module):
         else:
             names = list(dict.fromkeys((*self.descriptors, "volume", "spread")))
             given = {**describe_together(one_hot(target, log_probs, first=1), names)}
-        moments = annotated_moments(given, log_probs.ndim - 2, descriptors=self.descriptors, error=self.error)
+        doubt = {"error": self.error, "tolerance": self.tolerance}
+        moments = annotated_moments(given, log_probs.ndim - 2, descriptors=self.descriptors, **doubt)
         return moment_projection(log_probs, moments, iterations=self.iterations, near=near)
 
     def _log_probs(self, input: Tensor) -> Tensor:
@@ -147,7 +151,8 @@ def _check(loss: MomentProjectionLoss) -> None:
         raise ArgumentError("reduction", expected="one of mean, sum, none", found=repr(loss.reduction))
     if not 0 < loss.sharpening < math.inf:
         raise ArgumentError("sharpening", expected="a positive finite number", found=loss.sharpening)
-    if not 0 <= loss.error < math.inf:
-        raise ArgumentError("error", expected="a finite number of at least 0", found=loss.error)
+    for name in ("error", "tolerance"):
+        if not 0 <= getattr(loss, name) < math.inf:
+            raise ArgumentError(name, expected="a finite number of at least 0", found=getattr(loss, name))
     if not isinstance(loss.iterations, int) or loss.iterations < 1:
         raise ArgumentError("iterations", expected="a whole number from 1", found=loss.iterations)

@@ -71,7 +71,12 @@ class AnnotatedMoments:
 
 
 def annotated_moments(
-    given: Given, ndim: int, *, descriptors: Sequence[str] | None = None, error: float = 0.0
+    given: Given,
+    ndim: int,
+    *,
+    descriptors: Sequence[str] | None = None,
+    error: float = 0.0,
+    tolerance: float = 0.0,
 ) -> AnnotatedMoments:
     """Turn descriptor values, in pixels, into moments.
 
@@ -88,6 +93,7 @@ def annotated_moments(
             middle of a centroid's bounds.
         error: standard deviation of the annotator's error, relative: of a volume in volumes, of a spread in
             spreads; a centroid's is twice that, in spreads.
+        tolerance: likewise, how far a number may be off and be left alone: its bounds move apart.
 
     Raises:
         ArgumentError: a descriptor is no moment or has another number of components, a number is infinite, a
@@ -113,6 +119,8 @@ def annotated_moments(
     size = torch.where(middle > 0, middle, (2 * scale).prod(-1, keepdim=True))
     present = ~((volume.value == 0) | (volume.upper <= 0))
     reach = scale.new_tensor([f.reach for f in features for _ in f.exponents])
+    slack = tolerance * reach * torch.cat([size, torch.ones_like(lower[..., 1:])], -1)
+    lower, upper = lower - slack, upper + slack
     return AnnotatedMoments(
         exponents=tuple(exponent for f in features for exponent in f.exponents),
         centre=found["centroid"].middle().nan_to_num(0.0) if "centroid" in wanted else 0 * scale,
