@@ -6,7 +6,7 @@
 A plan names overrides for all its arms, its seeds, and of each arm the experiment it is based on with
 overrides of its own. Runs are RUNS/ARM_sSEED. One that is finished is left alone, one that was interrupted
 goes on; the first seed of every arm comes before the second of any. The table is markdown: the mean over
-seeds of the mean test Dice, its standard deviation over seeds, and the fraction of the first arm's.
+seeds of the mean test Dice, its standard deviation over seeds, and the fraction of the first finished arm's.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Run:
     overrides: list[str]
     folder: Path
 
-    def work(self, data: Path) -> None:
-        """Train and evaluate, one thread; the log lies beside the run folder."""
+    def work(self, data: Path) -> bool:
+        """Train and evaluate, one thread; the log lies beside the run folder. Says whether it went well."""
         train = ["train", str(self.experiment), "--data", str(data), "--out", str(self.folder)]
-        with self.folder.with_suffix(".log").open("a") as log:
+        with self.folder.with_name(f"{self.folder.name}.log").open("a") as log:
             for command in ([*train, *self.overrides], ["evaluate", str(self.folder)]):
                 code = subprocess.run(
                     [sys.executable, "-m", "shapewise", *command],
@@ -48,12 +48,16 @@ class Run:
                 ).returncode
                 print(f"{self.arm} seed {self.seed}: {command[0]} ended with {code}", flush=True)
                 if code:
-                    return
+                    return False
+        return True
 
 
 def planned(plan: Path, out: Path, arms: list[str], seeds: list[str]) -> Iterator[Run]:
     """List the runs of a plan, seed by seed."""
-    content = yaml.safe_load(plan.read_text())
+    try:
+        content = yaml.safe_load(plan.read_text())
+    except OSError as error:
+        sys.exit(f"{plan}: expected a plan, found {error.strerror}")
     if unknown := [arm for arm in arms if arm not in content["arms"]]:
         sys.exit(f"{plan}: expected arms among {', '.join(content['arms'])}, found {unknown[0]}")
     for seed in seeds or content["seeds"]:
@@ -86,6 +90,8 @@ def table(runs: list[Run]) -> str:
                     **distance,
                 }
             )
+    if not rows:
+        sys.exit("no run of these is finished")
     found = pd.DataFrame(rows).groupby("arm", sort=False)
     mean, spread, seeds = found.mean(), found["mean"].std(), found.size()
     names = [name for name in mean if name != "values"]
@@ -139,7 +145,8 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     left = [run for run in runs if not (run.folder / "metrics.csv").exists()]
     with ThreadPoolExecutor(given.jobs) as pool:
-        list(pool.map(lambda run: run.work(given.data), left))
+        went_well = list(pool.map(lambda run: run.work(given.data), left))
+    sys.exit(not all(went_well))
 
 
 if __name__ == "__main__":

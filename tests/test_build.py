@@ -34,7 +34,11 @@ def supervised(**supervision: object) -> Experiment:
 @pytest.mark.parametrize(
     ("supervision", "message"),
     [
-        ({"descriptors": ["volum"]}, r"supervision\.descriptor: expected .*'volume'.*found volum"),
+        ({"descriptors": ["volum"]}, r"supervision\.descriptors: expected .*'volume'.*found volum"),
+        (
+            {"kind": "pixels", "beside": {"descriptors": ["foo"]}},
+            r"supervision\.beside\.descriptors: expected .*found foo",
+        ),
         ({"descriptors": ["volume", "volume"]}, r"supervision\.descriptors: .*found volume, volume"),
         ({"absolute_margins": {"length": -2}}, r"supervision\.absolute_margins\['length'\]: .*found -2"),
         ({"absolute_margins": {"mass": 2}}, r"supervision\.absolute_margins: .*found 'mass'"),

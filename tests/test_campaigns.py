@@ -48,6 +48,9 @@ def test_a_campaign_runs_what_is_left_and_prints_its_table(
             list(map(str, command)), check=True, capture_output=True, text=True
         ).stdout.splitlines()
 
+    with pytest.raises(subprocess.CalledProcessError) as unfinished:
+        campaign("--table")
+    assert unfinished.value.stderr == "no run of these is finished\n"
     trained = campaign("--data", phantom, "--seeds", "0")
     assert sorted(trained) == [
         f"{arm} seed 0: {command} ended with 0"

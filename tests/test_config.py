@@ -119,3 +119,18 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_valid_keys_are_dotted_to_the_leaves() -> None:
     keys = valid_keys(Experiment)
     assert {"training.epochs", "data.preprocessing.size", "supervision.t.cap"} <= set(keys)
+
+
+def test_a_short_supervision_is_still_one_where_a_child_adds_to_it(tmp_path: Path) -> None:
+    (tmp_path / "parent.yaml").write_text("supervision: pixels\n")
+    child = tmp_path / "child.yaml"
+    child.write_text("extends: parent.yaml\nsupervision: {beside: {weight: 0.1}}\n")
+    supervision = load_experiment(child).supervision
+    assert supervision.kind == "pixels"
+    assert supervision.descriptors == ("length",)
+    assert load_experiment(tmp_path / "parent.yaml", ["supervision.margin=0.2"]).supervision.kind == "pixels"
+
+
+def test_a_key_of_a_section_that_may_be_missing_is_near_too() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean `supervision\.beside\.weight`\?"):
+        parse_experiment({"supervision": {"beside": {"weigth": 0.1}}}, where="here")

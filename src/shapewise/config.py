@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -204,8 +204,13 @@ class Experiment(Section):
     @classmethod
     def _expand_supervision(cls, value: Any) -> Any:
         value = {"kind": value} if isinstance(value, str) else value
-        if isinstance(value, dict) and value.get("kind") in ("projection", "regions"):
+        if not isinstance(value, dict):
+            return value
+        if value.get("kind") in ("projection", "regions"):
             return {"descriptors": ("volume", "centroid", "covariance")} | value
+        beside = value.get("beside")
+        if value.get("kind") in ("pixels", "scribbles") and isinstance(beside, dict):
+            return {"descriptors": beside.get("descriptors", BesideConfig().descriptors)} | value
         return value
 
     @model_validator(mode="after")
@@ -264,8 +269,9 @@ def valid_keys(section: type[Section] = Experiment, prefix: str = "") -> list[st
     keys = []
     for name, field in section.model_fields.items():
         keys.append(prefix + name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-            keys += valid_keys(field.annotation, f"{prefix}{name}.")
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Section) and kind is not RelationConfig:
+                keys += valid_keys(kind, f"{prefix}{name}.")
     return keys
 
 
@@ -289,6 +295,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(path, expected="valid YAML", found=" ".join(str(error).split())) from None
     if not isinstance(content, dict):
         raise ConfigError(path, expected="a mapping of keys to values", found=type(content).__name__)
+    if isinstance(content.get("supervision"), str):  # short for its kind, which heirs keep
+        content["supervision"] = {"kind": content["supervision"]}
     return content
 
 
@@ -323,8 +331,6 @@ def _apply(content: dict[str, Any], override: str) -> None:
     *sections, leaf = key.split(".")
     for section in sections:
         inner = content.get(section)
-        if section == "supervision" and isinstance(inner, str):
-            inner = {"kind": inner}
         content[section] = inner = dict(inner) if isinstance(inner, dict) else {}
         content = inner
     content[leaf] = value

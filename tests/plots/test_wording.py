@@ -117,10 +117,26 @@ def test_a_projection_has_no_margins(finished_runs: list[Path]) -> None:
 @pytest.mark.parametrize("kind", get_args(SupervisionConfig.model_fields["kind"].annotation))
 def test_every_supervision_has_words(kind: str, finished_runs: list[Path]) -> None:
     run = load_runs(finished_runs)[1]
-    supervision = {"kind": kind} if kind == "pixels" else {"kind": kind, "residuals": "logarithmic"}
+    supervision = {"kind": kind, "residuals": "logarithmic"}
     words = supervised_by(replace(run, experiment=parse_experiment({"supervision": supervision}, where="")))
     assert words.replace("_", " ") == words
-    assert words.endswith("on pixels" if kind == "pixels" else ", logarithmic residuals")
+    labelled = kind in ("pixels", "scribbles", "regions", "projection")
+    assert words.endswith(", logarithmic residuals") != labelled
+
+
+def test_what_is_told_beside_and_of_a_poorer_annotation(finished_runs: list[Path]) -> None:
+    run = load_runs(finished_runs)[1]
+    content = {
+        "data": {"annotation": {"every": 2, "error": 0.1}},
+        "supervision": {"kind": "projection", "beside": {"kind": "barrier"}},
+    }
+    told = replace(run, experiment=parse_experiment(content, where=""))
+    assert supervised_by(told) == "moment projection, log-barrier beside"
+    words = learns_from(told).replace("\N{NO-BREAK SPACE}", " ")
+    assert words == "volume, centroid, covariance; beside length (± 10%); one slice in 2; off by 10%"
+    whole = {"supervision": {"kind": "projection", "extent": "volume"}}
+    told = replace(run, experiment=parse_experiment(whole, where=""))
+    assert learns_from(told).endswith("; of whole volumes")
 
 
 def test_a_run_tells_how_to_make_it_again(finished_runs: list[Path]) -> None:

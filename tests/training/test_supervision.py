@@ -17,6 +17,15 @@ def test_pixels_are_scored_by_cross_entropy_in_float32() -> None:
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits.half().float(), mask))
 
 
+def test_a_batch_without_a_label_weighs_nothing() -> None:
+    logits = torch.randn(1, 3, 4, 4, requires_grad=True)
+    loss = PixelSupervision()(logits, {"mask": torch.full((1, 4, 4), -100)})
+    loss.backward()
+    assert loss == 0
+    assert logits.grad is not None
+    assert (logits.grad == 0).all()
+
+
 def test_a_table_scores_as_the_mask_that_it_describes() -> None:
     mask = torch.zeros(1, 16, 16, dtype=torch.long)
     mask[:, 4:10, 5:12] = 1

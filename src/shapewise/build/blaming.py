@@ -9,10 +9,10 @@ from shapewise.errors import ArgumentError, ConfigError
 
 
 @contextmanager
-def blaming(section: str) -> Iterator[None]:
-    """Say of a bad argument which key of the experiment it came from."""
+def blaming(section: str, **keys: str) -> Iterator[None]:
+    """Say of a bad argument which key of the experiment it came from; `keys` are called otherwise there."""
     try:
         yield
     except ArgumentError as error:
-        key = f"{section}.{error.argument}"
+        key = f"{section}.{keys.get(error.argument, error.argument)}"
         raise ConfigError(key, expected=error.expected, found=error.found) from None

@@ -49,7 +49,8 @@ def build_training(
         labels = prepare_masks(cases, study.classes, preprocessing, cache)
     if supervision.kind == "scribbles" and labels is not None:
         labels = draw_scribbles(labels, len(study.classes), experiment.data.annotation.seed)
-    if table is None or (labels is not None and supervision.beside is None):
+    every = experiment.data.annotation.every
+    if table is None or (labels is not None and supervision.beside is None and every == 1):
         return Prepared(Slices(images.images, masks=labels), images.cases)
     targets = build_targets(experiment, study, images, table)
     if not any(values.isfinite().any() for values in targets.values.values()):

@@ -35,7 +35,8 @@ def build_supervision(supervision: SupervisionConfig, classes: Sequence[str]) ->
     beside = supervision.beside
     if beside is None:
         return main
-    constraints = ShapeSupervision(build_loss(beside, classes, build_penalty(beside.kind, beside)))
+    penalty = build_penalty(beside.kind, beside)
+    constraints = ShapeSupervision(build_loss(beside, classes, penalty, section="supervision.beside"))
     return CombinedSupervision(main, constraints, weight=beside.weight, start=beside.start_epoch)
 
 
@@ -53,10 +54,12 @@ def build_penalty(kind: str, settings: ConstraintsConfig) -> Penalty:
             return LogBarrier(Geometric(start=t.start, factor=t.factor, cap=t.cap))
 
 
-def build_loss(settings: ConstraintsConfig, classes: Sequence[str], penalty: Penalty) -> ShapeConstraintLoss:
-    """Build the shape constraint loss; raises `ConfigError` for what it cannot work with."""
-    relations = [build_relation(relation, classes) for relation in settings.relations]
-    with blaming("supervision"):
+def build_loss(
+    settings: ConstraintsConfig, classes: Sequence[str], penalty: Penalty, *, section: str = "supervision"
+) -> ShapeConstraintLoss:
+    """Build the shape constraint loss; raises `ConfigError`, naming the section, for what cannot be."""
+    relations = [build_relation(relation, classes, f"{section}.relations") for relation in settings.relations]
+    with blaming(section, descriptor="descriptors"):
         return ShapeConstraintLoss(
             settings.descriptors,
             penalty=penalty,
@@ -68,15 +71,15 @@ def build_loss(settings: ConstraintsConfig, classes: Sequence[str], penalty: Pen
         )
 
 
-def build_relation(relation: RelationConfig, classes: Sequence[str]) -> Relation:
+def build_relation(relation: RelationConfig, classes: Sequence[str], section: str) -> Relation:
     """Replace class names by indices; background is 0."""
     names = ("background", *classes)
     unknown = [name for name in relation.classes if name not in names]
     if unknown:
-        raise ConfigError("supervision.relations", expected=f"classes among {names}", found=unknown[0])
+        raise ConfigError(section, expected=f"classes among {names}", found=unknown[0])
     first, second = relation.classes
     options = relation.model_dump(exclude={"classes"})
-    with blaming("supervision.relations"):
+    with blaming(section):
         get(relation.descriptor)
         return Relation(pair=(names.index(first), names.index(second)), **options)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from shapewise.config import ConstraintsConfig, SupervisionConfig
 from shapewise.evaluation.tables import OVERALL
 from shapewise.plots.html import Markup, join, tag
 from shapewise.plots.runs import Run, reference_run
@@ -21,12 +22,17 @@ DASH, MINUS, TIMES = (
 MOST_TOLD = 3
 """Runs that the headline can name one by one."""
 
+LOSSES = {
+    "pixels": "cross-entropy on pixels",
+    "scribbles": "cross-entropy on scribbles",
+    "regions": "cross-entropy on the regions that the numbers describe",
+    "projection": "moment projection",
+}
 PENALTIES = {
     "barrier": "log-barrier",
     "quadratic": "quadratic penalty",
     "hinge": "hinge penalty",
     "augmented_lagrangian": "augmented Lagrangian",
-    "projection": "moment projection",
 }
 
 
@@ -70,18 +76,42 @@ def data_line(runs: Sequence[Run]) -> str:
 
 def learns_from(run: Run) -> str:
     """What the network was told about each training slice."""
-    supervision = run.experiment.supervision
+    supervision, annotation = run.experiment.supervision, run.experiment.data.annotation
+    told = [_told(supervision)]
+    if supervision.beside is not None:
+        told.append(f"beside {_bounded(supervision.beside)}")
+    if supervision.extent == "volume":
+        told.append("of whole volumes")
+    if annotation.every > 1:
+        told.append(f"one slice in {annotation.every}")
+    if annotation.error:
+        told.append(f"off by {annotation.error:.0%}")
+    if annotation.presence_only:
+        told.append("only which classes are there")
+    return "; ".join(told)
+
+
+def _told(supervision: SupervisionConfig) -> str:
     if supervision.kind == "pixels":
         return "every pixel's label"
-    names = ", ".join(name.replace("_", " ") for name in supervision.descriptors)
-    if supervision.kind == "projection":  # to the values themselves: margins are for validation
-        return names
-    relations = [f"{r.kind} {r.classes[0]}/{r.classes[1]}" for r in supervision.relations]
-    margins = [f"±\N{NO-BREAK SPACE}{supervision.margin:.0%}"]
+    if supervision.kind == "scribbles":
+        return "a few lines in every class"
+    if supervision.kind in LOSSES:  # the values themselves: margins are for validation
+        return _names(supervision)
+    return _bounded(supervision)
+
+
+def _names(constraints: ConstraintsConfig) -> str:
+    return ", ".join(name.replace("_", " ") for name in constraints.descriptors)
+
+
+def _bounded(constraints: ConstraintsConfig) -> str:
+    relations = [f"{r.kind} {r.classes[0]}/{r.classes[1]}" for r in constraints.relations]
+    margins = [f"±\N{NO-BREAK SPACE}{constraints.margin:.0%}"]
     margins += [
-        f"{name} ±\N{NO-BREAK SPACE}{value:g}" for name, value in supervision.absolute_margins.items()
+        f"{name} ±\N{NO-BREAK SPACE}{value:g}" for name, value in constraints.absolute_margins.items()
     ]
-    return ", ".join([f"{names} ({', '.join(margins)})", *relations])
+    return ", ".join([f"{_names(constraints)} ({', '.join(margins)})", *relations])
 
 
 def slices(run: Run) -> str:
@@ -102,10 +132,14 @@ def remake(run: Run) -> str:
 def supervised_by(run: Run) -> str:
     """The loss, in words."""
     supervision = run.experiment.supervision
-    if supervision.kind == "pixels":
-        return "cross-entropy on pixels"
-    residuals = "" if supervision.residuals == "relative" else f", {supervision.residuals} residuals"
-    return PENALTIES[supervision.kind] + residuals
+    words = LOSSES.get(supervision.kind) or _penalty(supervision.kind, supervision)
+    beside = supervision.beside
+    return words if beside is None else f"{words}, {_penalty(beside.kind, beside)} beside"
+
+
+def _penalty(kind: str, constraints: ConstraintsConfig) -> str:
+    residuals = constraints.residuals
+    return PENALTIES[kind] + ("" if residuals == "relative" else f", {residuals} residuals")
 
 
 def epochs(run: Run) -> str:

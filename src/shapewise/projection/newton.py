@@ -70,8 +70,11 @@ def minimise(
         curvature = problem.hessian(probs, problem.bound(sign))
         return _direction(curvature, weight, slope, moments.known & (sign != 0))
 
-    direction = direction_from(begun.probs) if near is None else near
-    for _ in range(iterations):
+    newton = direction = direction_from(begun.probs)
+    if near is not None:
+        usable = near.isfinite().flatten(1).all(1)[:, None, None]
+        direction = torch.where(usable, near, newton)
+    for round_ in range(iterations):
         resting = (slope.abs() <= accuracy * size).flatten(1).all(1)  # whatever the rest of the batch does
         if not at.is_cuda and bool(resting.all()):
             break
@@ -88,6 +91,9 @@ def minimise(
         slope, sign = _slope(sums, at, weight, moments)
         step = torch.where(better, 1.0, SHRINK * step)
         direction = torch.where(chosen, direction_from(tried.probs), direction)
+        if round_ == 0 and near is not None:  # a guess that does not help is not tried again
+            direction = torch.where(chosen, direction, newton)
+            step = torch.ones_like(step)
     before, ended = _outside(begun.sums, moments), _outside(sums, moments)
     worse = (ended.flatten(1).amax(1) > before.flatten(1).amax(1))[:, None, None]
     converged = (slope.abs() <= accuracy * size).flatten(1).all(1)

@@ -53,7 +53,8 @@ def moment_projection(
         ridge: weight of λ²/2, in sizes of the object; keeps λ small where no distribution has the moments.
         iterations: of Newton's method, at most. About twelve are needed from nothing, six from near by.
         accuracy: largest slope of the cost, in sizes of the object, that counts as converged.
-        near: multipliers to be tried first, ``(B, K, P)``, such as those that an image had an epoch before.
+        near: multipliers to be tried first, ``(B, K, P)``, such as those that an image had an epoch before;
+            an image's are left out if they are no numbers.
 
     Returns:
         The projection, at least in float32, without a gradient. Absent classes have probability 0. An image
@@ -61,7 +62,7 @@ def moment_projection(
         if it ends farther from its moments than it began.
 
     Raises:
-        ArgumentError: the logits do not fit the moments.
+        ArgumentError: the logits do not fit the moments, or the multipliers them.
 
     Source: DESIGN 3; Csiszár, Annals of Probability 1975, for the form of the solution.
 
@@ -77,6 +78,9 @@ def moment_projection(
         log_probs = precise.log_softmax(1).clamp_min(FLOOR)
         there = torch.cat([torch.ones_like(moments.present[:, :1]), moments.present], 1)
         there = there.reshape(*there.shape, *[1] * (logits.ndim - 2))
+        if near is not None and near.shape != moments.known.shape:
+            expected = f"of shape {tuple(moments.known.shape)}"
+            raise ArgumentError("near", expected=expected, found=tuple(near.shape))
         problem = Problem(log_probs.masked_fill(~there, -math.inf), moments.like(log_probs))
         found = minimise(problem, ridge=ridge, iterations=iterations, accuracy=accuracy, near=near)
         probs = problem.tilted(found.multipliers, problem.bound(found.multipliers)).softmax(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from shapewise.projection.annotated import Given, annotated_moments
@@ -27,8 +28,8 @@ def described_regions(
         descriptors: those that count; all that are given if None.
 
     Returns:
-        Labels ``(B, *S)``, the background being 0, and which images ``(B,)`` are described: of every class
-        it is known that it is absent, or how large it is.
+        Labels ``(B, *S)``, the background being 0, and which images ``(B,)`` are described: every class is
+        absent, or its volume, centroid and second moments are known, and it got a pixel.
 
     Raises:
         ArgumentError: as `annotated_moments`.
@@ -43,5 +44,8 @@ def described_regions(
     batch, classes = moments.present.shape
     logits = moments.scale.new_zeros(batch, classes + 1, *size)
     found = moment_projection(logits, moments, iterations=ROUNDS)
-    known = (moments.known[..., 0] | ~moments.present).all(1)
-    return found.probs.argmax(1), known
+    labels = found.probs.argmax(1)
+    drawn = torch.stack([(labels == label).flatten(1).any(1) for label in range(1, classes + 1)], 1)
+    spread = any(sum(exponent) == 2 for exponent in moments.exponents)
+    described = moments.known.all(-1) & drawn & spread
+    return labels, (described | ~moments.present).all(1)

@@ -103,6 +103,16 @@ class SegmentationModule(pl.LightningModule):
         """Tell the supervision which epoch begins."""
         self.supervision.start_epoch(self.current_epoch)
 
+    def on_train_epoch_end(self) -> None:
+        """Let the supervision bring together what its processes found, before a checkpoint is written."""
+        self.supervision.end_epoch()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Let a run go on that was written before the supervision had anything to keep."""
+        for key, own in self.state_dict().items():
+            if key.endswith("_extra_state"):
+                checkpoint["state_dict"].setdefault(key, own)
+
     def training_step(self, batch: Mapping[str, Any], batch_index: int) -> Tensor:
         """One batch: the loss in the annotation's frame."""
         generator = self.seed_batch(batch_index)

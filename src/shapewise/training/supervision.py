@@ -20,11 +20,16 @@ class PixelSupervision(nn.Module):
     measures: Mapping[str, Tensor] = {}
 
     def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
-        """Score `logits` against `batch["mask"]`, (B, H, W)."""
-        return F.cross_entropy(logits.float(), batch["mask"])
+        """Score `logits` against `batch["mask"]`, (B, H, W): 0 where no pixel has a label."""
+        labels: Tensor = batch["mask"]
+        total = F.cross_entropy(logits.float(), labels, reduction="sum")
+        return total / (labels >= 0).sum().clamp_min(1)
 
     def start_epoch(self, epoch: int) -> None:
         """Nothing here changes from epoch to epoch."""
+
+    def end_epoch(self) -> None:
+        """Nothing here is brought together."""
 
 
 class ShapeSupervision(nn.Module):
@@ -44,6 +49,9 @@ class ShapeSupervision(nn.Module):
     def start_epoch(self, epoch: int) -> None:
         """Move the penalty on: a barrier's t grows, multipliers are updated."""
         self.loss.start_epoch(epoch)
+
+    def end_epoch(self) -> None:
+        """Nothing here is brought together."""
 
 
 class ProjectionSupervision(nn.Module):
@@ -73,6 +81,14 @@ class ProjectionSupervision(nn.Module):
         self.multipliers.update(zip(images, report.projection.multipliers, strict=True))
         self.measures = {"train_converged": report.projection.converged.float().mean()}
         return report.total
+
+    def end_epoch(self) -> None:
+        """Tell every process of a distributed run what the others have found, each for its share."""
+        if torch.distributed.is_initialized():
+            mine = {image: found.cpu() for image, found in self.multipliers.items()}
+            everybodys: list[Any] = [None] * torch.distributed.get_world_size()
+            torch.distributed.all_gather_object(everybodys, mine)
+            self.multipliers = {image: found for each in everybodys for image, found in each.items()}
 
     def get_extra_state(self) -> dict[int, Tensor]:
         """What a checkpoint keeps beside the weights."""
@@ -111,6 +127,10 @@ class CombinedSupervision(nn.Module):
         self.epoch = epoch
         self.main.start_epoch(epoch)
         self.beside.start_epoch(max(0, epoch - self.start))
+
+    def end_epoch(self) -> None:
+        """Let the main one bring together what the processes have learned."""
+        self.main.end_epoch()
 
 
 Supervision: TypeAlias = PixelSupervision | ShapeSupervision | ProjectionSupervision | CombinedSupervision
