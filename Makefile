@@ -14,8 +14,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: install ## learn synthetic hearts from pixels and from numbers, measure both, draw the report
 	$(BIN)/shapewise phantom $(DEMO)/data --patients 16 --seed 0
-	$(MAKE) -j2 $(DEMO)/pixels/metrics.csv $(DEMO)/barrier/metrics.csv
-	$(BIN)/shapewise compare $(DEMO)/pixels $(DEMO)/barrier --out $(DEMO)/report
+	$(MAKE) -j2 $(DEMO)/pixels/metrics.csv $(DEMO)/projection/metrics.csv
+	$(BIN)/shapewise compare $(DEMO)/pixels $(DEMO)/projection --out $(DEMO)/report
 
 $(DEMO)/%/metrics.csv: experiments/demo_%.yaml experiments/demo.yaml # two runs at once, one thread each
 	OMP_NUM_THREADS=1 $(BIN)/shapewise train $< --data $(DEMO)/data --out $(DEMO)/$*

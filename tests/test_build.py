@@ -28,7 +28,7 @@ CLASSES = ("RV", "Myo", "LV")
 
 
 def supervised(**supervision: object) -> Experiment:
-    return parse_experiment({"supervision": supervision}, where="here")
+    return parse_experiment({"supervision": {"kind": "barrier"} | supervision}, where="here")
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,10 @@ def supervised(**supervision: object) -> Experiment:
         (
             {"kind": "projection", "descriptors": ["volume", "length"]},
             r"supervision\.descriptors: expected moments.*found length",
+        ),
+        (
+            {"kind": "projection", "descriptors": ["volume", "volume"]},
+            r"supervision\.descriptors: expected moments, each once.*found volume twice",
         ),
         (
             {"relations": [{"kind": "ratio", "classes": ["Myo", "LV"], "lower": 3, "upper": 2}]},

@@ -1,7 +1,7 @@
 """Draw the README's picture from a trained and evaluated phantom run.
 
     make demo
-    python docs/images/make_hero.py demo/barrier docs/images/hero.png
+    python docs/images/make_hero.py demo/projection docs/images/hero.png
 
 It shows the median scan of the test split by Dice, the middle one of its slices that have the most classes.
 """

@@ -144,7 +144,8 @@ class SupervisionConfig(ConstraintsConfig):
         "projection",
         "scribbles",
         "regions",
-    ] = "barrier"
+    ] = "projection"
+    descriptors: tuple[str, ...] = ("volume", "centroid", "covariance")
     extent: Literal["slice", "volume"] = Field("slice", description="what the numbers are about")
     sharpening: float = Field(
         1.5, gt=0, description="what a projection's log-probabilities are multiplied by"
@@ -204,14 +205,12 @@ class Experiment(Section):
     @classmethod
     def _expand_supervision(cls, value: Any) -> Any:
         value = {"kind": value} if isinstance(value, str) else value
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) or value.get("kind", "projection") in ("projection", "regions"):
             return value
-        if value.get("kind") in ("projection", "regions"):
-            return {"descriptors": ("volume", "centroid", "covariance")} | value
-        beside = value.get("beside")
-        if value.get("kind") in ("pixels", "scribbles") and isinstance(beside, dict):
-            return {"descriptors": beside.get("descriptors", BesideConfig().descriptors)} | value
-        return value
+        own, beside = ConstraintsConfig().descriptors, value.get("beside")
+        if value["kind"] in ("pixels", "scribbles") and isinstance(beside, dict):
+            own = beside.get("descriptors", BesideConfig().descriptors)
+        return {"descriptors": own} | value
 
     @model_validator(mode="after")
     def _check_sections_fit(self) -> Experiment:

@@ -137,9 +137,10 @@ def annotated_moments(
 def check_moments(names: Sequence[str] | Given) -> None:
     """Refuse descriptors that are no moments, or none at all."""
     unknown = [name for name in names if name not in MOMENT_DESCRIPTORS]
-    if unknown or not names:
-        expected = f"moments, from {', '.join(MOMENT_DESCRIPTORS)}"
-        raise ArgumentError("descriptors", expected=expected, found=unknown[0] if unknown else "none")
+    twice = [f"{name} twice" for name in MOMENT_DESCRIPTORS if list(names).count(name) > 1]
+    if unknown or twice or not names:
+        expected = f"moments, each once, from {', '.join(MOMENT_DESCRIPTORS)}"
+        raise ArgumentError("descriptors", expected=expected, found=[*unknown, *twice, "none"][0])
 
 
 class _Interval(NamedTuple):
