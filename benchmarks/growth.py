@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from torch.nn import functional as F
 
 from shapewise.descriptors import describe_together, raw_moments
@@ -27,7 +28,7 @@ SIDES_2D = (64, 128, 256, 512, 1024, 2048)
 SIDES_3D = (32, 64, 96, 128, 192)
 CLASSES = (2, 4, 8, 16, 32, 64)
 ORDERS = (1, 2, 3, 4, 5, 6, 7, 8)
-REPEATS = 5
+REPEATS = 7
 DOTS_PER_INCH = 80
 
 
@@ -95,16 +96,22 @@ def everything(
 
 
 def draw(panels: dict[str, Curves], what: str, label: str) -> Figure:
-    """One panel an axis; both scales are logarithmic, so that what is linear has slope one."""
+    """One panel an axis; where both scales are logarithmic, what is linear has slope one."""
     figure = Figure(figsize=(9, 6.4), layout="constrained")
     FigureCanvasAgg(figure)
     for plot, (title, curves) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
+        by_order = title.startswith("order")
         for name, points in curves.items():
             x, y = [point.at for point in points], [getattr(point, what) for point in points]
-            plot.loglog(x, y, marker="o", markersize=3.5, label=name)
-            if name == "cross-entropy" and len(x) > 1 and not title.startswith("order"):
-                plot.loglog(x, [y[-1] * each / x[-1] for each in x], ":", color="#999999", label="linear")
+            plot.plot(x, y, marker="o", markersize=3.5, label=name)
+            if name == "cross-entropy" and not by_order:
+                plot.plot(x, [y[-1] * each / x[-1] for each in x], ":", color="#999999", label="linear")
         plot.set(xlabel=title, ylabel=label)
+        if by_order:
+            plot.set_ylim(bottom=0)
+        else:
+            plot.set(xscale="log", yscale="log")
+            plot.xaxis.set_minor_formatter(NullFormatter())
         plot.grid(color="#e4e4e4")
         plot.legend(fontsize=8, frameon=False)
     return figure

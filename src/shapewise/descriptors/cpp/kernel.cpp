@@ -75,8 +75,12 @@ void sum_task(const T* input, const Size& size, const Moments& moments, const Ne
 template <typename T>
 void row_gradient(const T* u, const double* along, long order, T length, const T* slope, T* out, long columns) {
     const T a0 = along[0], a1 = along[1], a2 = order > 1 ? along[2] : 0;
+    if (length == 0)
 #pragma omp simd
-    for (long x = 0; x < columns; ++x) out[x] = a0 + u[x] * (a1 + u[x] * a2);
+        for (long x = 0; x < columns; ++x) out[x] = a0 + u[x] * (a1 + u[x] * a2);
+    else
+#pragma omp simd
+        for (long x = 0; x < columns; ++x) out[x] = a0 + u[x] * (a1 + u[x] * a2) + length * slope[x];
     for (long q = 3; q <= order; ++q) {
         const T a = along[q];
 #pragma omp simd
@@ -86,9 +90,6 @@ void row_gradient(const T* u, const double* along, long order, T length, const T
             out[x] += power;
         }
     }
-    if (length == 0) return;
-#pragma omp simd
-    for (long x = 0; x < columns; ++x) out[x] += length * slope[x];
 }
 
 // Softmax's Jacobian: s_k (g_k - sum over the classes of s g), where g is 0 before the first object.

@@ -105,10 +105,19 @@ template <typename Term, typename T>
 void compare(const T* here, T* other, const double* weights, T* out, long columns, long width) {
     const T before = weights[0], beside = weights[1], after = weights[2];
     other[-1] = here[0], other[columns] = here[columns - 1];  // beyond the border there is no difference
+    if (beside != 0) {
 #pragma omp simd
-    for (long x = 0; x < width; ++x)
-        out[x] += Term::of(here[x] - other[x - 1], before) + Term::of(here[x] - other[x], beside) +
-                  Term::of(here[x] - other[x + 1], after);
+        for (long x = 0; x < width; ++x)
+            out[x] += Term::of(here[x] - other[x - 1], before) + Term::of(here[x] - other[x], beside) +
+                      Term::of(here[x] - other[x + 1], after);
+    } else if (after != 0) {
+#pragma omp simd
+        for (long x = 0; x < width; ++x)
+            out[x] += Term::of(here[x] - other[x - 1], before) + Term::of(here[x] - other[x + 1], after);
+    } else {
+#pragma omp simd
+        for (long x = 0; x < width; ++x) out[x] += Term::of(here[x] - other[x - 1], before);
+    }
 }
 
 // Write the same for all neighbouring rows that `near` has weights for.
