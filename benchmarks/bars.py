@@ -76,7 +76,9 @@ def skimage_moments(logits: Tensor) -> Tensor:
     return torch.tensor(total, requires_grad=True)
 
 
-def table(shape: Sequence[int], number: int, device: str, budget: float, only: str | None) -> list[dict]:
+def table(
+    shape: Sequence[int], number: int, device: str, budget: float, only: Sequence[str] | None
+) -> list[dict]:
     """Print and return the lines of one shape."""
     logits, labels = example(shape, device)
     base = extra_memory(lambda logits: F.cross_entropy(logits, labels), logits)
@@ -87,7 +89,7 @@ def table(shape: Sequence[int], number: int, device: str, budget: float, only: s
     found = []
     with threads(number):
         for name, contender in contenders(labels, shape[1]).items():
-            if only not in (None, name):
+            if only and name not in only:
                 continue
             time = beside_cross_entropy(contender, logits, labels, budget)
             memory = extra_memory(contender, logits) / base
@@ -109,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--shape", type=int, nargs="+", action="append", metavar=("B K", "SIZE"))
     parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, torch.get_num_threads()}))
     parser.add_argument("--seconds", type=float, default=4.0, help="for each line")
-    parser.add_argument("--only", help="the one line to measure")
+    parser.add_argument("--only", nargs="+", metavar="LINE", help="the lines to measure")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path, help="write every figure here as well")
     given = parser.parse_args(arguments)

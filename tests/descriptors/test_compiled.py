@@ -209,6 +209,26 @@ def test_switching_it_off_for_a_while():
     assert covers(logits, ["volume"])
 
 
+COMPILED = """
+import torch
+from shapewise.losses import ShapeConstraintLoss
+torch.manual_seed(0)
+loss = ShapeConstraintLoss(softmax=True)
+scores = torch.randn(2, 3, 12, 12, requires_grad=True)
+mask = torch.zeros(2, 12, 12, dtype=torch.long)
+mask[:, 2:6, 2:8], mask[:, 8:11, 3:9] = 1, 2
+def step(x):
+    return loss(2 * x, mask)
+(found,) = torch.autograd.grad(torch.compile(step, backend="aot_eager")(scores), scores)
+(expected,) = torch.autograd.grad(step(scores), scores)
+torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+"""
+
+
+def test_a_step_that_the_user_compiles():
+    subprocess.run([sys.executable, "-c", COMPILED], check=True, timeout=200)
+
+
 SWITCHED_OFF = """
 import torch
 from shapewise.descriptors import describe_together

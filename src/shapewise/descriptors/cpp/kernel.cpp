@@ -1,9 +1,9 @@
-// Logits, or probabilities, to volume, centroid, spread, moments and length of every class, and back to the gradient.
+// Volume, centroid, spread, moments and length of every class: from logits or probabilities and back.
 //
 // A 3-D image is (planes, rows, columns); a 2-D one is a stack of planes of one row. A task walks through some
-// planes of a band of rows and keeps the probabilities of the last three in a cache: no array of an image's size
-// is made but the gradient. What a task adds up is kept apart and summed in the tasks' order, so the number of
-// threads does not change a digit.
+// planes of a band of rows and keeps the probabilities of the last three in a cache: no array of an image's
+// size is made but the gradient. What a task adds up is kept apart and summed in the tasks' order, so the
+// number of threads does not change a digit.
 
 #include <sys/mman.h>
 
@@ -171,7 +171,8 @@ void forward(const T* input, const Size& size, const Moments& moments, const Nei
 // Ask for large pages before a new array is written: a small one costs more to get than to fill. Only a hint.
 void prefer_large_pages(void* start, long bytes) {
     constexpr uintptr_t LARGE = 2 << 20;
-    const uintptr_t first = (uintptr_t(start) + LARGE - 1) / LARGE * LARGE, end = (uintptr_t(start) + bytes) / LARGE * LARGE;
+    const uintptr_t first = (uintptr_t(start) + LARGE - 1) / LARGE * LARGE;
+    const uintptr_t end = (uintptr_t(start) + bytes) / LARGE * LARGE;
     if (first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
 }
 
@@ -190,15 +191,15 @@ void backward(const T* input, const Size& size, const Moments& moments, const Ne
 
 }  // namespace
 
-#define EXPORT(T)                                                                                               \
-    extern "C" void forward_##T(const T* input, const Size* size, const Moments* moments, const Neighbours* near, \
-                                double* sums, T* values, long threads) {                                          \
-        forward(input, *size, *moments, near, sums, values, threads);                                             \
-    }                                                                                                             \
-    extern "C" void backward_##T(const T* input, const Size* size, const Moments* moments,                        \
-                                 const Neighbours* near, const double* sums, const T* gradient, T* out,           \
-                                 long threads) {                                                                  \
-        backward(input, *size, *moments, near, sums, gradient, out, threads);                                     \
+#define EXPORT(T)                                                                                       \
+    extern "C" void forward_##T(const T* input, const Size* size, const Moments* moments,               \
+                                const Neighbours* near, double* sums, T* values, long threads) {        \
+        forward(input, *size, *moments, near, sums, values, threads);                                   \
+    }                                                                                                   \
+    extern "C" void backward_##T(const T* input, const Size* size, const Moments* moments,              \
+                                 const Neighbours* near, const double* sums, const T* gradient, T* out, \
+                                 long threads) {                                                        \
+        backward(input, *size, *moments, near, sums, gradient, out, threads);                           \
     }
 EXPORT(float)
 EXPORT(double)

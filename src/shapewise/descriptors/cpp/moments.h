@@ -1,8 +1,8 @@
-// The few numbers of an object: from its raw moments to its descriptors, and from their gradients to a polynomial.
+// The few numbers of an object: from raw moments to descriptors, from descriptors' gradients to a polynomial.
 //
 // Raw moments are sums of s x^p over the pixels, in double precision and coordinates from -1 to 1. The gradient
-// of any function of them in the probabilities s is a polynomial in the coordinates; it is kept about the object's
-// own centroid, where nothing cancels.
+// of any function of them in the probabilities s is a polynomial in the coordinates; it is kept about the
+// object's own centroid, where nothing cancels.
 
 #pragma once
 
@@ -54,12 +54,14 @@ struct Object {
         for (long a = 0; a < moments.ndim; ++a) centre[moments.axis(a)] = sums[1 + a] / mass;
         double shifts[AXES][MAX_ORDER + 1];
         for (long a = 0; a < AXES; ++a) powers_of(-centre[a], moments.order, shifts[a]);
-        for (long m = 0; m < moments.count; ++m) central[m] = shifted(sums, moments, moments.power(m), shifts) / mass;
+        for (long m = 0; m < moments.count; ++m)
+            central[m] = shifted(sums, moments, moments.power(m), shifts) / mass;
     }
 
 private:
     // Binomial expansion of (x - centre)^p over the raw moments.
-    static double shifted(const double* sums, const Moments& moments, const long* p, const double (*shifts)[MAX_ORDER + 1]) {
+    static double shifted(const double* sums, const Moments& moments, const long* p,
+                          const double (*shifts)[MAX_ORDER + 1]) {
         double total = 0;
         for (long m = 0; m < moments.count; ++m) {
             const long* q = moments.power(m);
@@ -119,7 +121,8 @@ struct Polynomial {
             if (object.present) coefficients[0] -= of_moment[m] * object.central[m] / object.mass;
             for (long a = 0; a < moments.ndim; ++a) {
                 const long power = p[moments.axis(a)];
-                if (power) add_centroid(object, moments, a, -power * object.central[moments.lower(p, a)] * of_moment[m]);
+                if (power == 0) continue;
+                add_centroid(object, moments, a, -power * object.central[moments.lower(p, a)] * of_moment[m]);
             }
         }
         length = gradient[moments.count + moments.ndim];

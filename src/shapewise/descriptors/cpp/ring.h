@@ -73,8 +73,8 @@ public:
     void fill(long plane) {
         if (plane < 0 || plane >= size.planes) return;
         for (long row = low; row < high; ++row)
-            probabilities(source + plane * size.plane() + row * size.columns, size.pixels(), this->row(plane, 0, row), area,
-                          size.classes, size.columns, size.kind);
+            probabilities(source + plane * size.plane() + row * size.columns, size.pixels(),
+                          this->row(plane, 0, row), area, size.classes, size.columns, size.kind);
     }
     bool has(long plane, long row) const {
         return plane >= 0 && plane < size.planes && row >= 0 && row < size.rows;
@@ -100,7 +100,7 @@ struct Pull {  // w sign(difference)
     }
 };
 
-// Add to every pixel of a row what its neighbours in another do, one column before, beside and one column after.
+// Add to every pixel of a row what its neighbours in another do: one column before, beside, one column after.
 template <typename Term, typename T>
 void compare(const T* here, T* other, const double* weights, T* out, long columns, long width) {
     const T before = weights[0], beside = weights[1], after = weights[2];
@@ -122,7 +122,8 @@ void compare(const T* here, T* other, const double* weights, T* out, long column
 
 // Write the same for all neighbouring rows that `near` has weights for.
 template <typename Term, typename T>
-void compare_all(const Ring<T>& ring, const Neighbours& near, long plane, long k, long row, T* out, long columns) {
+void compare_all(const Ring<T>& ring, const Neighbours& near, long plane, long k, long row, T* out,
+                 long columns) {
     const T* here = ring.row(plane, k, row);
     std::fill(out, out + ring.width, T(0));
     for (long dz = -1; dz <= 1; ++dz)
