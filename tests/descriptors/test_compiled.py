@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from shapewise.descriptors import describe_together, get
 from shapewise.descriptors.compiled import COVERED, covers, describe_compiled
@@ -199,6 +200,23 @@ def test_together_has_the_rest_from_the_plain_functions():
     assert tuple(found) == names
     for name, value in plain(probs, names, softmax=False, first=1).items():
         torch.testing.assert_close(found[name], value)
+
+
+def test_values_may_be_changed_in_place():
+    probs = torch.rand(1, 2, 5, 5, requires_grad=True)
+    values = describe_together(probs, ["volume", "centroid"])
+    values["volume"] += 1
+    values["volume"].sum().backward()
+    assert (probs.grad == 1).all()
+
+
+def test_tensors_without_memory_and_tracers_take_the_plain_path():
+    probs = torch.rand(1, 2, 5, 5)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        assert not covers(probs, ["volume"])
+        assert describe_together(probs, ["volume"])["volume"].shape == (1, 2, 1)
+    traced = torch.jit.trace(lambda p: describe_together(p, ["volume"])["volume"], (probs,))
+    torch.testing.assert_close(traced(2 * probs), 2 * probs.sum((2, 3))[..., None])
 
 
 def test_switching_it_off_for_a_while():

@@ -19,24 +19,40 @@ needs_compiler = pytest.mark.skipif(room.kernel() is None, reason="no C++ compil
 def test_it_is_built_once_and_kept(tmp_path: Path) -> None:
     compiler = shutil.which("c++")
     assert compiler is not None
-    library = room._built(compiler, tmp_path)
+    room._loaded(compiler, tmp_path)
+    (library,) = tmp_path.iterdir()
     built = library.stat().st_mtime_ns
-    assert room._built(compiler, tmp_path) == library
+    room._loaded(compiler, tmp_path)
     assert library.stat().st_mtime_ns == built
     assert list(tmp_path.iterdir()) == [library]
 
 
-def test_a_folder_of_its_own_where_the_usual_one_is_not_to_be(
+@needs_compiler
+def test_a_damaged_one_is_built_anew(tmp_path: Path) -> None:
+    compiler = shutil.which("c++")
+    assert compiler is not None
+    (tmp_path / room._name(compiler)).touch()
+    assert room._loaded(compiler, tmp_path).forward_float is not None
+
+
+@needs_compiler
+def test_where_nothing_can_be_kept_nothing_is_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert room._folder() == tmp_path / "shapewise"
+    compiler = shutil.which("c++")
+    assert compiler is not None
     (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    other = room._folder()
-    assert other.is_dir()
-    assert tmp_path not in other.parents
-    other.rmdir()
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(room.tempfile, "tempdir", str(tmp_path / "scratch"))
+    assert room._loaded(compiler, tmp_path / "file").forward_float is not None
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # what it does for a user it does not know
+    assert room._kept() == Path("~/.cache/shapewise")
 
 
 BROKEN = """
@@ -49,14 +65,13 @@ assert describe_together(torch.ones(1, 1, 4, 4), ["volume"])["volume"].item() ==
 """
 
 
-def test_a_compiler_that_fails_says_so_in_the_log(tmp_path: Path) -> None:
-    compiler = tmp_path / "broken"
-    compiler.write_text("#!/bin/sh\nexit 1\n")
+def test_a_compiler_that_fails_says_so(tmp_path: Path) -> None:
+    compiler = tmp_path / "c++"
+    compiler.write_text("#!/bin/sh\necho out of order >&2\nexit 1\n")
     compiler.chmod(0o755)
-    inherited = {"PYTHONPATH": ":".join(sys.path), "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    command = [sys.executable, "-c", BROKEN]
+    alone = {"PYTHONPATH": ":".join(sys.path), "PATH": str(tmp_path), "HOME": str(tmp_path)}
     done = subprocess.run(
-        command, env=inherited | {"CXX": str(compiler)}, capture_output=True, encoding="utf-8", timeout=100
+        [sys.executable, "-c", BROKEN], env=alone, capture_output=True, encoding="utf-8", timeout=100
     )
     assert done.returncode == 0, done.stderr
-    assert "computed in plain PyTorch" in done.stderr
+    assert f"descriptors in plain PyTorch: {compiler}: " in done.stderr

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import subprocess
 import sys
 from typing import Any
@@ -546,3 +547,18 @@ class TestErrors:
     def test_a_spacing_of_another_dimension(self) -> None:
         with pytest.raises(ArgumentError, match="`spacing`"):
             ShapeConstraintLoss(spacing=(1.0, 1.0, 1.0))(logits(), hearts())
+
+
+def test_a_loss_can_be_saved_whole_and_its_spacing_be_a_list() -> None:
+    loss = ShapeConstraintLoss(("volume", "centroid"), softmax=True, spacing=[2.0, 1.5])
+    again = pickle.loads(pickle.dumps(loss))
+    mask = torch.zeros(1, 8, 8, dtype=torch.long)
+    mask[:, 2:5, 3:6] = 1
+    logits = torch.randn(1, 2, 8, 8)
+    assert again(logits, mask) == loss(logits, mask)
+
+
+@pytest.mark.parametrize("shape", [(0, 2, 8, 8), (1, 2, 0, 8)])
+def test_nothing_to_look_at_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ArgumentError, match="not empty"):
+        ShapeConstraintLoss(("volume",), softmax=True)(torch.zeros(shape), {"volume": torch.ones(1)})

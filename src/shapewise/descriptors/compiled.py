@@ -39,9 +39,12 @@ def covers(input: Tensor, names: Sequence[str]) -> bool:
     >>> covers(torch.zeros(1, 2, 3, 3), ["volume", "orientation"])
     False
     """
+    # Under a tracer, or a mode whose tensors have no memory, there is nothing that the kernel could read.
+    if not can_fuse() or torch._C._get_tracing_state() is not None or type(torch.empty(0)) is not Tensor:
+        return False
     known = COVERED.issuperset(names) and not LENGTHS.issubset(names)
     usable = input.device.type == "cpu" and input.dtype in TYPES and input.numel() > 0
-    return bool(names) and known and usable and can_fuse() and kernel() is not None
+    return bool(names) and known and usable and kernel() is not None
 
 
 def describe_compiled(
@@ -122,8 +125,9 @@ class _Compiled(torch.autograd.Function):
         sums, values = plan.forward(input)
         ctx.save_for_backward(input, sums)
         ctx.plan, ctx.wanted = plan, wanted
-        parts: tuple[Tensor, ...] = values.split(plan.counts, -1)
-        return parts[: len(wanted.names)]
+        # Copies: a view could not be changed in place.
+        parts = [part.clone() for part in values.split(plan.counts, -1)]
+        return tuple(parts[: len(wanted.names)])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:

@@ -58,47 +58,77 @@ def without_kernel() -> Iterator[None]:
 def _load() -> ctypes.CDLL | None:
     if os.environ.get(SWITCH) == "0" or not sys.platform.startswith("linux"):
         return None
-    compiler = next(filter(None, map(shutil.which, (os.environ.get("CXX", "c++"), "g++", "clang++"))), None)
-    if compiler is None:
-        _log.info("no C++ compiler: descriptors are computed in plain PyTorch")
-        return None
-    try:
-        return ctypes.CDLL(str(_built(compiler, _folder())))
-    except (OSError, subprocess.SubprocessError) as error:
-        _log.info("no compiled kernel, descriptors are computed in plain PyTorch: %s", error)
-        return None
+    names = dict.fromkeys((os.environ.get("CXX", "c++"), "c++", "g++"))
+    failures = []
+    for compiler in filter(None, map(shutil.which, names)):
+        try:
+            return _loaded(compiler, _kept())
+        except (OSError, subprocess.SubprocessError) as error:
+            failures.append(f"{compiler}: {_reason(error)}")
+    said = "; ".join(failures) or "no C++ compiler"
+    _log.log(logging.WARNING if failures else logging.INFO, "descriptors in plain PyTorch: %s", said)
+    return None
 
 
-def _built(compiler: str, folder: Path) -> Path:
-    """The library for this source, compiler and processor, built unless it is there already."""
+def _loaded(compiler: str, kept: Path) -> ctypes.CDLL:
+    """The library of this compiler: the one that is kept, or a new one where that is missing or damaged."""
+    library = kept / _name(compiler)
+    if library.exists():
+        try:
+            return ctypes.CDLL(str(library))
+        except OSError as error:
+            _log.info("built anew: %s", error)
+    with _room_for(library) as wanted:
+        _build(compiler, wanted)
+        return ctypes.CDLL(str(wanted))
+
+
+def _name(compiler: str) -> str:
+    """A name for what this source, compiler and processor make."""
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=60).stdout
     sources = [path.read_bytes() for path in sorted(SOURCE.iterdir()) if path.is_file()]
     parts = (*sources, version, " ".join(COMPILE).encode(), _processor().encode())
-    library = folder / f"kernel-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:16]}.so"
-    if not library.exists():
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            objects, shared = Path(scratch, "kernel.o"), Path(scratch, "kernel.so")
-            _run(compiler, *COMPILE, str(SOURCE / "kernel.cpp"), "-o", str(objects))
-            # Linked without OpenMP: PyTorch has brought its own, and a second one would fight with it.
-            _run(compiler, "-shared", str(objects), "-o", str(shared))
-            shared.replace(library)
-    return library
+    return f"kernel-{hashlib.sha256(b'|'.join(parts)).hexdigest()[:16]}.so"
+
+
+def _build(compiler: str, library: Path) -> None:
+    """Build the library; it appears whole or not at all."""
+    with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
+        objects, shared = Path(scratch, "kernel.o"), Path(scratch, "kernel.so")
+        _run(compiler, *COMPILE, str(SOURCE / "kernel.cpp"), "-o", str(objects))
+        # Linked without OpenMP: PyTorch has brought its own, and a second one would fight with it.
+        _run(compiler, "-shared", str(objects), "-o", str(shared))
+        shared.replace(library)
 
 
 def _run(*command: str) -> None:
     subprocess.run(command, capture_output=True, check=True, timeout=300)
 
 
-def _folder() -> Path:
-    """Where libraries are kept for the next process; a folder of this process alone if that is not to be."""
-    kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shapewise"
+def _reason(error: Exception) -> str:
+    """What went wrong, in a line: a compiler's own first words where it spoke."""
+    spoken = getattr(error, "stderr", None) or b""
+    return next(iter(spoken.decode(errors="replace").splitlines()), str(error))
+
+
+def _kept() -> Path:
+    """Where libraries are kept for the next process."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "shapewise"
+
+
+@contextmanager
+def _room_for(library: Path) -> Iterator[Path]:
+    """Where to build the library: where it is kept, or else in a folder that is gone once it is loaded."""
     try:
-        kept.mkdir(parents=True, exist_ok=True)
-        if os.access(kept, os.W_OK):
-            return kept
+        library.parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(library.parent, os.W_OK)
     except OSError:
-        pass
-    return Path(tempfile.mkdtemp(prefix="shapewise-"))
+        writable = False
+    if writable:
+        yield library
+        return
+    with tempfile.TemporaryDirectory(prefix="shapewise-") as folder:
+        yield Path(folder) / library.name
 
 
 def _processor() -> str:

@@ -57,6 +57,10 @@ class Descriptor:
         """
         return float(pixel_size(spacing, ndim) ** (self.unit_power(ndim) / ndim))
 
+    def __reduce__(self) -> tuple[Callable[[str], Descriptor], tuple[str]]:
+        """A descriptor is pickled, and copied, as its name."""
+        return get, (self.name,)
+
 
 _descriptors: dict[str, Descriptor] = {}
 

@@ -22,11 +22,10 @@ SIZES = ("volume", "spread", "covariance")
 
 def probabilities(input: Tensor, *, softmax: bool, sigmoid: bool) -> Probs:
     """Make probabilities of at least float32; MONAI's tensor subclass becomes a plain tensor."""
-    if input.ndim not in (4, 5) or not input.is_floating_point():
+    if input.ndim not in (4, 5) or not input.is_floating_point() or 0 in input.shape:
         found = f"{tuple(input.shape)} of {input.dtype}"
-        raise ArgumentError(
-            "input", expected="a floating tensor (B, K, H, W) or (B, K, D, H, W)", found=found
-        )
+        expected = "a floating tensor (B, K, H, W) or (B, K, D, H, W), not empty"
+        raise ArgumentError("input", expected=expected, found=found)
     plain = input if type(input) is Tensor else input.as_subclass(Tensor)
     plain = plain.to(torch.promote_types(plain.dtype, torch.float32))
     if softmax:

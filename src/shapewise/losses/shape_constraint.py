@@ -39,7 +39,7 @@ from shapewise.descriptors.safe import divide
 from shapewise.descriptors.together import describe_mask
 from shapewise.errors import ArgumentError
 from shapewise.losses.inputs import SIZES, Target, annotation, probabilities
-from shapewise.typing import Logits, Probs, Spacing, Values
+from shapewise.typing import Logits, Probs, Values
 
 __all__ = ["ShapeConstraintLoss", "Target"]
 
@@ -120,7 +120,7 @@ class ShapeConstraintLoss(nn.Module):
         sigmoid: bool = False,
         residual_scale: Literal["relative", "logarithmic", "raw"] = "relative",
         absent_volume: float | None = None,
-        spacing: Spacing | None = None,
+        spacing: Sequence[float] | None = None,
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
@@ -131,7 +131,8 @@ class ShapeConstraintLoss(nn.Module):
         self.relations = tuple(relations)
         self.include_background, self.softmax, self.sigmoid = include_background, softmax, sigmoid
         self.raw, self.logarithmic = residual_scale == "raw", residual_scale == "logarithmic"
-        self.absent_volume, self.spacing, self.reduction = absent_volume, spacing, reduction
+        self.absent_volume, self.reduction = absent_volume, reduction
+        self.spacing = None if spacing is None else tuple(map(float, spacing))
         _check_choice("residual_scale", residual_scale, ("relative", "logarithmic", "raw"))
         _check_choice("reduction", reduction, ("mean", "sum", "none"))
         _check(self)
