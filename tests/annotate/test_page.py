@@ -70,6 +70,11 @@ def test_a_ring_lies_around_what_is_there(hand, room) -> None:
     hand.page.locator("#around").select_option("")
     hand.saved()
     assert state(room)["Myo"].around is None
+    hand.page.locator("#canvas").focus()
+    hand.press("a")
+    hand.drag((64, 64), (84, 84))
+    hand.saved()
+    assert state(room)["Myo"].around == "LV"  # drawn anew, it is what it was from the start
 
 
 def test_four_points_and_a_polygon(hand, room) -> None:

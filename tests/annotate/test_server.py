@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from shapewise.annotate.guard import Guard
 from shapewise.annotate.schema import LARGEST_BODY
-from shapewise.annotate.server import Room
+from shapewise.annotate.server import Room, build_app
 from shapewise.annotate.store import Place
 from shapewise.data.table import read_table
 
@@ -134,6 +135,23 @@ def test_others_are_refused(client: TestClient, headers: dict[str, str], status:
     if status != 200:
         assert "expected" in answer.json()["message"]
         assert "cases" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("192.168.1.5:8471", 200),
+        ("[fe80::1]:8471", 200),
+        ("localhost:8471", 200),
+        ("evil.example:8471", 403),
+        ("192.168.1.5:80", 403),
+    ],
+)
+def test_beyond_loopback_any_address_will_do_and_no_name(room: Room, host: str, status: int) -> None:
+    app = Guard(build_app(room), token="secret", names=(), port=8471)
+    with TestClient(app) as client:
+        answer = client.get("/api/study", headers={"Host": host, "X-Token": "secret"})
+    assert answer.status_code == status
 
 
 def changed(**keys: object) -> object:

@@ -53,7 +53,14 @@ class Session:
         names = LOOPBACK if host in ("127.0.0.1", "::1") else ()
         room, store = self.room, self.room.store
         app = Guard(build_app(room), token=store.token(), names=names, port=port)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, ws="none")
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            ws="none",
+            timeout_graceful_shutdown=3,
+        )
         with suppress(KeyboardInterrupt):  # how a sitting ends
             uvicorn.Server(config).run(sockets=[self.socket])
         written = export(store, room.study.classes, room.unit, room.out)

@@ -6,8 +6,8 @@ export const absent = { kind: "absent" };
 
 // An object of the class at hand with this shape; what else was said of it stays.
 export function drawn(desk, shape, origin = "drawn") {
-  const before = desk.object, name = desk.active;
-  const around = before ? before.around : desk.study.around[name] ?? null;
+  const before = desk.object, there = before && before.shape.kind !== "absent";
+  const around = there ? before.around : desk.study.around[desk.active] ?? null;
   return { shape, around: shape.kind === "absent" ? null : around, doubt: before?.doubt ?? desk.doubt ?? 0, origin };
 }
 

@@ -70,18 +70,29 @@ function paintObject(context, desk, name) {
   const object = desk.objects[name];
   if (!object || object.shape.kind === "absent") return;
   const colour = colourOf(desk, name), active = name === desk.active;
-  context.beginPath();
-  trace(context, desk, outline(object.shape));
-  const inner = desk.objects[object.around]?.shape;
-  if (inner && inner.kind !== "absent") trace(context, desk, outline(inner));
-  context.globalAlpha = active ? 0.2 : 0.12;
-  context.fillStyle = colour;
-  if (!desk.region) context.fill("evenodd");
-  context.globalAlpha = 1;
+  if (!desk.region) fillObject(context, desk, object, colour, active ? 0.2 : 0.12);
   context.beginPath();
   trace(context, desk, outline(object.shape));
   stroke(context, colour, active ? 2.5 : 1.5);
   if (active) handles(object.shape).forEach((point, i) => paintHandle(context, desk, point, colour, i === desk.handle));
+}
+
+// Its inside, but for the outline that it lies around.
+function fillObject(context, desk, object, colour, alpha) {
+  const inner = desk.objects[object.around]?.shape;
+  context.save();
+  if (inner && inner.kind !== "absent") {
+    context.beginPath();
+    context.rect(0, 0, ...[...desk.view.box].reverse());
+    trace(context, desk, outline(inner));
+    context.clip("evenodd");
+  }
+  context.beginPath();
+  trace(context, desk, outline(object.shape));
+  context.globalAlpha = alpha;
+  context.fillStyle = colour;
+  context.fill("evenodd");
+  context.restore();
 }
 
 function paintHandle(context, desk, point, colour, chosen) {

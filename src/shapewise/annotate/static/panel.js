@@ -83,7 +83,8 @@ export class Panel {
     if (object.shape.kind === "absent") return "absent";
     const volume = numbers?.px.volume[0][0];
     if (volume === 0) return "covers no pixel: absent";
-    return `${object.around ? "ring" : object.shape.kind}${volume ? ` · ${volume} px²` : ""}`;
+    const around = object.around ? ` around ${object.around}` : "";
+    return `${object.shape.kind}${around}${volume ? ` · ${volume} px²` : ""}`;
   }
 
   showNumbers() {

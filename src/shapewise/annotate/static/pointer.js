@@ -1,6 +1,6 @@
 // The mouse, a pen or a finger on the canvas.
 
-import { place } from "./actions.js";
+import { drawn, place } from "./actions.js";
 import { boxEllipse, contains, ellipseThrough, handles, move, moveHandle, norm, principal } from "./shapes.js";
 
 const NEAR = 9; // pixels of the screen
@@ -67,10 +67,7 @@ export function listen(canvas, desk) {
   }
 
   function show(shape) {
-    const object = desk.state.objects[desk.active];
-    const around = object ? object.around : desk.study.around[desk.active] ?? null;
-    const drawn = { shape, around, doubt: object?.doubt ?? desk.doubt ?? 0, origin: "drawn" };
-    desk.live = { ...desk.state.objects, [desk.active]: drawn };
+    desk.live = { ...desk.state.objects, [desk.active]: drawn(desk, shape) };
     desk.touched();
   }
 
