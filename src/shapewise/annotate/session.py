@@ -136,6 +136,7 @@ def _bind(host: str, port: int, *, fall_back: bool) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((host, each))
+            bound.listen(128)  # from now on a page that is too early waits, and is not turned away
             return bound
         except OSError as error:
             bound.close()

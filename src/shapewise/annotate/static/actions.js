@@ -132,6 +132,6 @@ export function otherPhase(desk) {
 }
 
 export function step(desk, by) {
-  const index = desk.index + by;
+  const index = (desk.opening ?? desk.index) + by;
   if (index >= 0 && index < desk.study.cases.length) return desk.open(index);
 }

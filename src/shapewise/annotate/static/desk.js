@@ -68,18 +68,19 @@ export class Desk extends EventTarget {
 
   // Open a case; its slice in the middle, or the one asked for.
   async open(index, slice) {
-    this.loading = true;
+    Object.assign(this, { loading: true, opening: index });
     this.tell("change");
-    let meta;
-    try {
-      meta = await readCase(index);
-    } catch (error) {
-      this.loading = false;
+    const found = await readCase(index).catch((error) => error);
+    if (this.opening !== index) return; // a person who was quicker wants another one by now
+    this.loading = false;
+    this.opening = null;
+    if (found instanceof Error) {
       this.tell("change");
-      return this.notice(error.message);
+      return this.notice(found.message);
     }
+    const meta = found;
     const sameSize = this.meta && String(this.meta.size) === String(meta.size);
-    Object.assign(this, { index, meta, states: meta.states, suggestions: new Map(), draft: null, live: null });
+    Object.assign(this, { index, meta, states: meta.states, suggestions: new Map(), draft: null, live: null, pixelsOf: null });
     this.pictures = new Pictures(index, meta);
     for (const item of this.outbox.queue) {
       if (item.name === this.case.name && item.frame === this.case.frame) {
@@ -88,7 +89,6 @@ export class Desk extends EventTarget {
     }
     if (!sameSize) this.view.show(meta.size.slice(1), meta.spacing?.slice(1));
     if (!sameSize) this.crosshair = meta.size.slice(1).map((length) => Math.round(length / 2));
-    this.loading = false;
     const middle = Math.floor(meta.size[0] / 2);
     await this.go(slice ?? middle);
     const url = new URL(location);
@@ -106,7 +106,7 @@ export class Desk extends EventTarget {
     try {
       const pixels = await pictures.fetch(wanted);
       if (!shown()) return;
-      this.pixels = pixels;
+      Object.assign(this, { pixels, pixelsOf: wanted });
       pictures.prefetch(wanted);
     } catch (error) {
       if (shown()) this.notice(error.message);

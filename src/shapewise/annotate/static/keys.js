@@ -77,7 +77,7 @@ export function listen(desk, { help, write }) {
     if (event.key === " ") desk.spaceHeld = true;
     if (!action && event.key !== " ") return;
     event.preventDefault();
-    if (!action) return;
+    if (!action || (desk.loading && !["n", "b"].includes(event.key))) return;
     const before = desk.active, chooses = /^[1-9]$/.test(event.key);
     if (!chooses) desk.touch(!event.repeat);
     action(desk, event);

@@ -104,7 +104,7 @@ function wire(desk) {
     paint(canvas, desk);
     strip.paintStrip($("strip"), desk);
     document.body.dataset.region = desk.region ? "shown" : "hidden";
-    document.body.dataset.ready = desk.meta && !desk.loading ? `${desk.index}/${desk.slice}` : "";
+    document.body.dataset.ready = !desk.loading && desk.pixelsOf === desk.slice ? `${desk.index}/${desk.slice}` : "";
   };
   desk.addEventListener("change", () => {
     if (!due) requestAnimationFrame(draw);

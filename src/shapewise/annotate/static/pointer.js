@@ -13,7 +13,7 @@ export function listen(canvas, desk) {
 
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   canvas.addEventListener("pointerdown", (event) => {
-    if (!desk.meta || drag) return;
+    if (!desk.meta || desk.loading || drag) return;
     canvas.focus();
     canvas.setPointerCapture(event.pointerId);
     desk.touch(event.button === 0);
