@@ -258,6 +258,7 @@ def test_a_lost_connection_keeps_the_edit_says_so_and_retries(hand, room) -> Non
     hand.page.context.set_offline(False)
     hand.saved()
     assert set(state(room)) == {"LV", "RV"}
+    hand.page.locator("[data-class=LV] .what", has_text="px²").wait_for()
 
 
 def test_an_answer_that_is_lost_is_no_second_edit(hand, room) -> None:

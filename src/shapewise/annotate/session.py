@@ -66,7 +66,12 @@ class Session:
         written = export(store, room.study.classes, room.unit, room.out)
         store.close()
         left_out = f"; {len(written.unfinished)} unfinished slices left out" if written.unfinished else ""
-        return f"{written.numbers} numbers in {room.out}{left_out}; every edit in {store.path}"
+        table = (
+            f"{written.numbers} numbers in {room.out}"
+            if written.numbers
+            else "no slice is finished, so no table"
+        )
+        return f"{table}{left_out}; every edit in {store.path}"
 
 
 def open_session(

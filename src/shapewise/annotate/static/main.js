@@ -110,7 +110,12 @@ function wire(desk) {
     if (!due) requestAnimationFrame(draw);
     due = true;
   });
-  desk.addEventListener("status", () => showStatus(desk));
+  let troubled = false;
+  desk.addEventListener("status", () => {
+    showStatus(desk);
+    if (troubled && !desk.outbox.trouble) desk.touched(); // what could not be measured meanwhile
+    troubled = Boolean(desk.outbox.trouble);
+  });
   desk.addEventListener("notice", (event) => dismissed(event.detail));
   desk.addEventListener("hover", (event) => showCorner(desk, event.detail));
   desk.addEventListener("conflict", ({ detail }) =>
