@@ -30,9 +30,8 @@ COLUMNS = (
     "area V",
     "centroid: row",
     "column",
-    "spread: rows",
+    "variance: rows",
     "columns",
-    "boundary L",
     "covariance",
 )
 TITLES = (
@@ -44,9 +43,8 @@ DRAWN = (
     ("volume", 0),
     ("centroid", 0),
     ("centroid", 1),
-    ("spread", 0),
-    ("spread", 1),
-    ("length", 0),
+    ("covariance", 0),
+    ("covariance", 2),
     ("covariance", 1),
 )
 
@@ -102,7 +100,7 @@ def draw_ellipses(
 
 
 def draw_table(axes: Axes, numbers: pd.DataFrame, classes: list[str]) -> None:
-    """Write the same numbers below, in pixels; the variances are the squares of the spreads."""
+    """Write the same numbers below, in pixels."""
     axes.axis("off")
     rows = [[f"{numbers.loc[name, key]:.0f}".replace("-", MINUS) for key in DRAWN] for name in classes]
     table = axes.table(rows, rowLabels=classes, colLabels=COLUMNS, loc="center", cellLoc="center")
