@@ -28,7 +28,8 @@ NAMES = ("volume", "centroid", "spread", "length", "covariance")
 def losses(labels: Tensor) -> dict[str, Callable[[Tensor], Tensor]]:
     """Each takes logits; those of shapes know the numbers of a table."""
     values = describe_together(F.one_hot(labels, 4).movedim(-1, 1).float(), NAMES, first=1)
-    barrier, projection = ShapeConstraintLoss(NAMES[:4], softmax=True), MomentProjectionLoss(iterations=6, softmax=True)
+    barrier = ShapeConstraintLoss(NAMES[:4], softmax=True)
+    projection = MomentProjectionLoss(iterations=6, softmax=True)  # a training's rounds, all of them used
     return {
         "cross-entropy": lambda logits: F.cross_entropy(logits, labels),
         "V, C, D, L, barrier": lambda logits: barrier(logits, values),

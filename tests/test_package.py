@@ -50,3 +50,27 @@ def test_the_loss_works_in_three_lines_without_the_app() -> None:
         "assert logits.grad.isfinite().all() and logits.grad.abs().sum() > 0"
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_public_names_are_there_when_they_are_asked_for() -> None:
+    done = run(
+        "import shapewise; assert 'torch' not in sys.modules; "
+        "assert all(getattr(shapewise, name) is not None for name in shapewise.__all__); "
+        "assert not hasattr(shapewise, 'other')"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("loss", ["ShapeConstraintLoss", "MomentProjectionLoss"])
+@pytest.mark.parametrize("target", ["None", "[1]"])
+def test_a_target_that_is_no_tensor_is_named(loss: str, target: str) -> None:
+    done = run(
+        f"import torch; from shapewise import {loss}; "
+        f"{loss}(['volume'], softmax=True)(torch.zeros(1, 2, 8, 8), {target})"
+    )
+    assert "ArgumentError: Expected argument `target` to be" in done.stderr
+
+
+def test_a_spacing_that_is_one_number_is_named() -> None:
+    done = run("from shapewise import ShapeConstraintLoss; ShapeConstraintLoss(spacing=2.0)")
+    assert "ArgumentError: Expected argument `spacing` to be a number for each axis" in done.stderr

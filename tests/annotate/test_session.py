@@ -19,6 +19,7 @@ from shapewise.annotate.store import Place, Store
 from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
 from shapewise.data.table import write_table
+from shapewise.errors import ShapewiseError
 
 Command = Callable[..., tuple[int, str, str]]
 CLASSES = ("RV", "Myo", "LV")
@@ -131,3 +132,16 @@ def test_it_binds_loopback_and_prints_a_secret(hearts: Path, tmp_path: Path) -> 
     assert len(session.url.partition("token=")[2]) >= 32
     session.socket.close()
     session.room.store.close()
+
+
+def test_a_refusal_leaves_nothing_behind(hearts: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ShapewiseError, match=f"127.0.0.1:{port}"):
+            open_session(hearts, tmp_path / "t.csv", port=port)
+    with pytest.raises(ShapewiseError, match="found a folder"):
+        open_session(hearts, tmp_path / "folder.csv")
+    with pytest.raises(ShapewiseError, match="background"):
+        open_session(hearts, tmp_path / "t.csv", classes="background,LV")
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder.csv"]

@@ -133,6 +133,16 @@ def test_a_case_without_rows_is_refused() -> None:
         targets(table(*complete()[:6]))
 
 
+def test_rows_of_another_frame_or_of_volumes_are_named() -> None:
+    numbers = pd.DataFrame(rows(("anna", 3, 0), "RV", volume=[4.0]))
+    whole = numbers.assign(slice=pd.array([None] * len(numbers), "Int64"))
+    arguments = SAMPLES[:1], CLASSES, ["volume"], [FRAME], [SPACING]
+    with pytest.raises(TableError, match=r"case anna frame 1, found such rows of frame 3"):
+        table_targets(numbers, *arguments)
+    with pytest.raises(TableError, match=r"rows about slices, found rows about whole volumes only"):
+        table_targets(whole, *arguments)
+
+
 def test_missing_rows_are_refused() -> None:
     numbers = table(*complete())
     with pytest.raises(TableError, match=r"case anna frame 7 slice 0.*centroid component 1 of LV"):

@@ -85,7 +85,7 @@ def test_rows_about_slices_are_not_read() -> None:
     both = pd.concat([of_slices, numbers.sample(frac=1, random_state=0)], ignore_index=True)
     for name, values in targets(both).values.items():
         torch.testing.assert_close(values, targets(numbers).values[name], equal_nan=True)
-    with pytest.raises(TableError, match="rows about the whole volume of case anna"):
+    with pytest.raises(TableError, match="rows about whole volumes, found rows about slices only"):
         targets(of_slices)
 
 

@@ -562,3 +562,11 @@ def test_a_loss_can_be_saved_whole_and_its_spacing_be_a_list() -> None:
 def test_nothing_to_look_at_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ArgumentError, match="not empty"):
         ShapeConstraintLoss(("volume",), softmax=True)(torch.zeros(shape), {"volume": torch.ones(1)})
+
+
+def test_a_mask_that_asks_for_a_gradient_is_a_mask() -> None:
+    mask = torch.zeros(1, 8, 8)
+    mask[:, 2:5, 2:5] = 1
+    loss = ShapeConstraintLoss(("volume", "centroid"), softmax=True)
+    logits = torch.randn(1, 2, 8, 8)
+    assert loss(logits, mask.clone().requires_grad_()) == loss(logits, mask)

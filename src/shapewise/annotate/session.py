@@ -105,10 +105,16 @@ def open_session(
         raise ArgumentError("unit", expected=" or ".join(UNITS), found=repr(unit))
     study = find_study(data, tuple(name.strip() for name in classes.split(",") if name.strip()), layout)
     _check_spacings(study, unit)
+    if out.is_dir():
+        raise DataError(out, expected="a file, to write the table to", found="a folder")
     if out.exists():
         read_table(out, study.classes)
-    room = _furnish(study, out, unit, run)
     bound = _bind(host, PORT if port is None else port, fall_back=port is None)
+    try:
+        room = _furnish(study, out, unit, run)
+    except BaseException:
+        bound.close()
+        raise
     name = f"[{host}]" if ":" in host else host
     return Session(f"http://{name}:{bound.getsockname()[1]}/?token={room.store.token()}", room, bound)
 

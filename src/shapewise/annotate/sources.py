@@ -28,6 +28,8 @@ def find_study(root: Path, classes: Sequence[str], layout: str = "auto") -> Stud
     """
     if len(set(classes)) < len(classes) or any(not name or name != name.strip() for name in classes):
         raise ArgumentError("classes", expected="names, each once", found=",".join(classes))
+    if "background" in classes:
+        raise ArgumentError("classes", expected="names of objects", found="background, which is all the rest")
     if not root.exists():
         raise DataError(root, expected="a folder of images, or an image", found="no such file")
     if layout == LOOSE or (layout == "auto" and not _is_study(root)):

@@ -63,6 +63,8 @@ def table_targets(
         ArgumentError: A descriptor is not registered, or has no unit and a frame stretches its slice.
     """
     path = str(table.attrs.get("path", "descriptor table"))
+    if len(table) and table["slice"].isna().all():
+        raise TableError(path, expected="rows about slices", found="rows about whole volumes only")
     in_px = np.array([(frame.step, frame.offset) for frame in frames], float)
     return looked_up(
         table[table["slice"].notna()],
@@ -102,7 +104,7 @@ def looked_up(
     rows = _matching(table, places, classes)
     annotated = np.zeros(len(places), bool)
     annotated[rows["place"]] = True
-    _require_cases(path, places, annotated)
+    _require_cases(path, table, places, annotated)
     said = _said_by_volume(rows, len(places), len(classes))
     values = {}
     for name in descriptors:
@@ -124,12 +126,17 @@ def _matching(table: pd.DataFrame, places: Sequence[Place], classes: Sequence[st
     return rows[number >= 0]
 
 
-def _require_cases(path: str, places: Sequence[Place], annotated: NDArray[np.bool_]) -> None:
+def _require_cases(
+    path: str, table: pd.DataFrame, places: Sequence[Place], annotated: NDArray[np.bool_]
+) -> None:
     known = {place.key[0] for place, found in zip(places, annotated, strict=True) if found}
-    for place in places:
-        if place.key[0] not in known:
-            whole = "" if len(place.key) == 3 else "the whole volume of "
-            raise TableError(path, expected=f"rows about {whole}case {place.key[0]}", found="none")
+    for case, frame, *slice_ in (place.key for place in places):
+        if case not in known:
+            what = "slices of " if slice_ else "the whole volume of "
+            frames = sorted(set(table.loc[table["case"] == case, "frame"].astype(int)))
+            found = f"such rows of frame {', '.join(map(str, frames))}" if frames else "none"
+            expected = f"rows about {what}case {case} frame {frame}"
+            raise TableError(path, expected=expected, found=found)
 
 
 def _said_by_volume(rows: pd.DataFrame, count: int, classes: int) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from shapewise.data.frames import Frame
 from shapewise.data.targets import Place, Targets, looked_up
+from shapewise.errors import TableError
 
 
 def volume_targets(
@@ -41,6 +42,9 @@ def volume_targets(
         TableError: A case has no row about a whole volume, one lacks a row, or is in mm without a spacing.
         ArgumentError: A descriptor is not registered, or has no unit and a frame stretches its volume.
     """
+    path = str(table.attrs.get("path", "descriptor table"))
+    if len(table) and table["slice"].notna().all():
+        raise TableError(path, expected="rows about whole volumes", found="rows about slices only")
     volumes = list(dict.fromkeys((case, frame) for case, frame, _ in samples))
     numbers = {volume: number for number, volume in enumerate(volumes)}
     belongs = np.array([numbers[case, frame] for case, frame, _ in samples])
@@ -52,7 +56,7 @@ def volume_targets(
         classes,
         descriptors,
         steps,
-        str(table.attrs.get("path", "descriptor table")),
+        path,
     )
     values = {name: each[belongs] for name, each in found.values.items()}
     return Targets(values, found.annotated[belongs])

@@ -49,8 +49,9 @@ def checked_mask(target: Tensor, probs: Probs) -> Tensor:
     >>> checked_mask(torch.tensor([[[0, 2]]]), torch.zeros(1, 3, 1, 2)).tolist()
     [[[[0.0, 2.0]]]]
     """
+    require_tensor(target)
     plain = target if type(target) is Tensor else target.as_subclass(Tensor)
-    plain = plain.to(probs.device)
+    plain = plain.detach().to(probs.device)
     if plain.shape == probs.shape:
         plain = plain.to(probs.dtype)
         _check_range(plain, 1, "a one-hot mask of values")
@@ -62,6 +63,15 @@ def checked_mask(target: Tensor, probs: Probs) -> Tensor:
     each = plain.reshape(batch, 1, *space).to(probs.dtype)
     _check_range(each, max(1, classes - 1), "labels")
     return each
+
+
+def require_tensor(target: object) -> None:
+    """Refuse what is no tensor.
+
+    >>> require_tensor(torch.zeros(1))
+    """
+    if not isinstance(target, Tensor):
+        raise ArgumentError("target", expected="a tensor, or numbers by name", found=type(target).__name__)
 
 
 def _check_range(mask: Tensor, largest_allowed: int, what: str) -> None:

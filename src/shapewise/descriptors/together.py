@@ -10,7 +10,7 @@ from shapewise.descriptors.boundary import can_fuse
 from shapewise.descriptors.compiled import COVERED, covers, describe_compiled, describe_labels
 from shapewise.descriptors.fused import describe_fused
 from shapewise.descriptors.marginals import Marginals
-from shapewise.descriptors.masks import checked_mask, one_hot
+from shapewise.descriptors.masks import checked_mask, one_hot, require_tensor
 from shapewise.descriptors.precision import at_least_float32
 from shapewise.descriptors.registry import get
 from shapewise.typing import Probs, Spacing, Tensor, Values
@@ -76,6 +76,7 @@ def describe_mask(
     {'volume': tensor([[[0.],
              [3.]]])}
     """
+    require_tensor(target)
     chosen = list(names)
     with torch.no_grad():
         if target.shape != probs.shape and probs.shape[1] > 1 and covers(probs, chosen):

@@ -132,6 +132,8 @@ class ShapeConstraintLoss(nn.Module):
         self.include_background, self.softmax, self.sigmoid = include_background, softmax, sigmoid
         self.raw, self.logarithmic = residual_scale == "raw", residual_scale == "logarithmic"
         self.absent_volume, self.reduction = absent_volume, reduction
+        if isinstance(spacing, int | float):
+            raise ArgumentError("spacing", expected="a number for each axis", found=spacing)
         self.spacing = None if spacing is None else tuple(map(float, spacing))
         _check_choice("residual_scale", residual_scale, ("relative", "logarithmic", "raw"))
         _check_choice("reduction", reduction, ("mean", "sum", "none"))
