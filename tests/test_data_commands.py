@@ -9,25 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from shapewise import cli
-
 Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Runs `shapewise ARGUMENTS` in this process: status, standard output and standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["shapewise", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            status = int(stopped.code or 0)
-        return (status, *capfd.readouterr())
-
-    return run
 
 
 @pytest.fixture

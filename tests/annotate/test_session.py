@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import SimpleITK
 
-from shapewise import cli
 from shapewise.annotate.numbers import Grid
 from shapewise.annotate.schema import Edit
 from shapewise.annotate.session import open_session
@@ -23,20 +22,6 @@ from shapewise.errors import ShapewiseError
 
 Command = Callable[..., tuple[int, str, str]]
 CLASSES = ("RV", "Myo", "LV")
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["shapewise", *map(str, arguments)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            status = int(stopped.code or 0)
-        return (status, *capfd.readouterr())
-
-    return run
 
 
 def other_classes(hearts: Path, folder: Path) -> list[object]:

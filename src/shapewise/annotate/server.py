@@ -227,6 +227,7 @@ def _predicted(masks: dict[str, Mask], grid: Grid) -> dict[str, Any]:
 
 def _finite(numbers: NDArray[np.float64]) -> Any:
     """Lists, None where a number does not exist: JSON knows no NaN."""
+    # NumPy's annotations do not know None, which an array of objects may hold.
     return np.where(np.isfinite(numbers), numbers.astype(object), None).tolist()  # type: ignore[call-overload]
 
 

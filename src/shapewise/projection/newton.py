@@ -75,7 +75,7 @@ def minimise(
         usable = near.isfinite().flatten(1).all(1)[:, None, None]
         direction = torch.where(usable, near, newton)
     for round_ in range(iterations):
-        resting = (slope.abs() <= accuracy * size).flatten(1).all(1)  # whatever the rest of the batch does
+        resting = _rests(slope, size, accuracy)  # whatever the rest of the batch does
         if not at.is_cuda and bool(resting.all()):
             break
         candidate = at + step[:, None, None] * direction
@@ -94,12 +94,22 @@ def minimise(
         if round_ == 0 and near is not None:  # a guess that does not help is not tried again
             direction = torch.where(chosen, direction, newton)
             step = torch.ones_like(step)
-    before, ended = _outside(begun.sums, moments), _outside(sums, moments)
-    worse = (ended.flatten(1).amax(1) > before.flatten(1).amax(1))[:, None, None]
-    converged = (slope.abs() <= accuracy * size).flatten(1).all(1)
-    return Solution(
-        torch.where(worse, 0.0, at), torch.where(worse, before, ended), converged & ~worse.flatten()
-    )
+    return _conclude(begun.sums, sums, at, _rests(slope, size, accuracy), moments)
+
+
+def _rests(slope: Tensor, size: Tensor, accuracy: float) -> Tensor:
+    """Which images ``(B,)`` have nothing left to gain."""
+    return (slope.abs() <= accuracy * size).flatten(1).all(1)
+
+
+def _conclude(
+    begun: Tensor, ended: Tensor, at: Tensor, converged: Tensor, moments: AnnotatedMoments
+) -> Solution:
+    """Keep what was found where its moments are no farther off than they began, and λ = 0 elsewhere."""
+    before, after = _outside(begun, moments), _outside(ended, moments)
+    worse = after.flatten(1).amax(1) > before.flatten(1).amax(1)
+    where = worse[:, None, None]
+    return Solution(torch.where(where, 0.0, at), torch.where(where, before, after), converged & ~worse)
 
 
 def _gaps(sums: Tensor, moments: AnnotatedMoments) -> tuple[Tensor, Tensor]:
