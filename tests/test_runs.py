@@ -112,6 +112,8 @@ SUPERVISIONS: dict[str, dict[str, object]] = {
     "augmented Lagrangian": {"kind": "augmented_lagrangian", **MOMENTS},
     "projection": {"kind": "projection", **MOMENTS},
     "projection of volumes": {"kind": "projection", "extent": "volume"},
+    "projection renewed each epoch": {"kind": "projection", "renew": "epoch", "beside": {"start_epoch": 1}},
+    "volumes renewed each epoch": {"kind": "projection", "extent": "volume", "renew": "epoch"},
     "barrier on volumes": {"kind": "barrier", "extent": "volume"},
     "projection, length beside": {"kind": "projection", "beside": {"kind": "barrier", "start_epoch": 1}},
     "scribbles": {"kind": "scribbles"},
@@ -173,7 +175,11 @@ def test_a_poorer_annotation_is_what_the_run_is_told(
 
 @pytest.mark.parametrize(
     ("supervision", "weight_average"),
-    [("augmented_lagrangian", 0.0), ({"kind": "projection", "teacher": True}, 0.9)],
+    [
+        ("augmented_lagrangian", 0.0),
+        ({"kind": "projection", "teacher": True}, 0.9),
+        ({"kind": "projection", "renew": "epoch", "extent": "volume"}, 0.0),
+    ],
 )
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     supervision: object,

@@ -156,6 +156,7 @@ class SupervisionConfig(ConstraintsConfig):
     teacher: bool = Field(
         False, description="project what the average of the weights says of the unchanged image"
     )
+    renew: Literal["step", "epoch"] = Field("step", description="how often a projection's targets are made")
     beside: BesideConfig | None = Field(None, description="constraints that pull as well")
 
     @property
@@ -221,9 +222,21 @@ class Experiment(Section):
             raise ValueError(f"supervision.extent must be slice where the kind is {supervision.kind}")
         if supervision.teacher and not (supervision.kind == "projection" and self.training.weight_average):
             raise ValueError("supervision.teacher needs the kind projection and a training.weight_average")
+        if supervision.renew == "epoch":
+            check_renewal(supervision)
         if self.training.image_clip and self.training.precision == "16-mixed":
             raise ValueError("training.image_clip needs unscaled gradients: precision 32-true or bf16-mixed")
         return self
+
+
+def check_renewal(supervision: SupervisionConfig) -> None:
+    """Refuse what cannot go with targets that last for an epoch."""
+    if supervision.kind != "projection":
+        raise ValueError(f"supervision.renew must be step where the kind is {supervision.kind}")
+    if supervision.teacher:
+        raise ValueError("supervision.teacher must be false where supervision.renew is epoch")
+    if supervision.extent == "volume" and supervision.beside:
+        raise ValueError("supervision.beside must be null where volumes are projected once an epoch")
 
 
 def load_experiment(path: Path, overrides: list[str] | None = None) -> Experiment:

@@ -21,7 +21,15 @@ from shapewise.data.cases import Study
 from shapewise.data.slices import stack
 from shapewise.errors import ConfigError, DataError
 from shapewise.networks.registry import build_network
-from shapewise.training import CaseBatches, EpochShuffle, Optimisation, SegmentationModule
+from shapewise.training import (
+    CaseBatches,
+    EpochShuffle,
+    EpochTargets,
+    Optimisation,
+    ProjectionSupervision,
+    SegmentationModule,
+    Supervision,
+)
 
 
 @dataclass(frozen=True)
@@ -88,10 +96,28 @@ def build_fit(
         seed=training.seed,
         whole_volumes=supervision.extent == "volume",
         teacher=supervision.teacher,
+        epoch_targets=build_epoch_targets(experiment, learning, train, cache),
     )
     masks = all(case.mask is not None for case in held_out)
     monitor, mode = choose_monitor(experiment, masks=masks, table=table is not None)
     return Fit(module, *build_loaders(experiment, train, validation), monitor, mode)
+
+
+def build_epoch_targets(
+    experiment: Experiment, learning: Supervision, train: Prepared, cache: Path
+) -> EpochTargets | None:
+    """Build what makes targets once an epoch; None where each step makes its own."""
+    supervision = experiment.supervision
+    if supervision.renew == "step":
+        return None
+    whole = supervision.extent == "volume"
+    if whole:
+        batches = list(CaseBatches(train.cases, seed=None))
+    else:
+        numbers = torch.arange(len(train.slices)).split(2 * experiment.training.batch_size)
+        batches = [some.tolist() for some in numbers]
+    projection = next(part for part in learning.modules() if isinstance(part, ProjectionSupervision))
+    return EpochTargets(train.slices, batches, projection, cache, whole_volumes=whole)
 
 
 def build_loaders(
@@ -100,18 +126,23 @@ def build_loaders(
     """Batches of slices, or the slices of one case frame at a time where a loss is about volumes."""
     training = experiment.training
     workers = training.workers
-    if experiment.supervision.extent == "volume":
+    volumes = experiment.supervision.extent == "volume"
+    each: DataLoader[object]
+    held_out: DataLoader[object]
+    if volumes and experiment.supervision.renew == "step":
         order = CaseBatches(train.cases, seed=training.seed)
+        each = DataLoader(train.slices, batch_size=None, sampler=order, num_workers=workers)
+    else:
+        shuffled = EpochShuffle(len(train.slices), seed=training.seed)
+        size = training.batch_size
+        each = DataLoader(train.slices, size, sampler=shuffled, num_workers=workers, collate_fn=stack)
+    if volumes:
         unchanged = CaseBatches(validation.cases, seed=None)
-        return (
-            DataLoader(train.slices, batch_size=None, sampler=order, num_workers=workers),
-            DataLoader(validation.slices, batch_size=None, sampler=unchanged, num_workers=workers),
-        )
-    shuffled, size = EpochShuffle(len(train.slices), seed=training.seed), training.batch_size
-    return (
-        DataLoader(train.slices, size, sampler=shuffled, num_workers=workers, collate_fn=stack),
-        DataLoader(validation.slices, 2 * size, num_workers=workers, collate_fn=stack),
-    )
+        held_out = DataLoader(validation.slices, batch_size=None, sampler=unchanged, num_workers=workers)
+    else:
+        size = 2 * training.batch_size
+        held_out = DataLoader(validation.slices, size, num_workers=workers, collate_fn=stack)
+    return each, held_out
 
 
 def build_augmentation(settings: AugmentationConfig) -> Augmentation:

@@ -20,10 +20,11 @@ from shapewise.typing import Logits, Probs
 
 
 class ProjectionReport(NamedTuple):
-    """The loss, and the projection behind it before it was sharpened."""
+    """The loss, the projection behind it before it was sharpened, and the target that it became."""
 
     total: Tensor
     projection: Projection
+    target: Probs
 
 
 class MomentProjectionLoss(nn.Module):
@@ -121,11 +122,11 @@ class MomentProjectionLoss(nn.Module):
             log_probs = self._log_probs(input)
             prior = log_probs if belief is None else self._log_probs(belief)
             projection = self._project(prior.detach(), target, near)
-            aim = sharpen(projection.probs, self.sharpening)
-            each = -(aim * log_probs).sum(1).flatten(1).mean(1)
+            target_probs = sharpen(projection.probs, self.sharpening)
+            each = -(target_probs * log_probs).sum(1).flatten(1).mean(1)
         if self.reduction != "none":
             each = each.mean() if self.reduction == "mean" else each.sum()
-        return ProjectionReport(each, projection)
+        return ProjectionReport(each, projection, target_probs)
 
     def _project(self, log_probs: Tensor, target: Target, near: Tensor | None) -> Projection:
         if isinstance(target, Mapping):

@@ -1,5 +1,6 @@
 """The loop: what a network learns from, how an epoch is drawn, validated, logged and resumed."""
 
+from shapewise.training.epoch_targets import EpochTargets
 from shapewise.training.log import EpochLog
 from shapewise.training.module import Optimisation, SegmentationModule
 from shapewise.training.sampling import CaseBatches, EpochShuffle
@@ -17,6 +18,7 @@ __all__ = [
     "CombinedSupervision",
     "EpochLog",
     "EpochShuffle",
+    "EpochTargets",
     "Optimisation",
     "PixelSupervision",
     "ProjectionSupervision",

@@ -15,8 +15,10 @@ from shapewise.data.augmentation import Augmentation
 from shapewise.errors import DivergedError
 from shapewise.losses import ShapeConstraintLoss
 from shapewise.training.clipping import clip_each_image
+from shapewise.training.epoch_targets import EpochTargets
 from shapewise.training.sampling import stream_seed
 from shapewise.training.supervision import Supervision, table_bounds
+from shapewise.training.trainer import watched
 from shapewise.training.validation import CaseDice, WeightedMean
 from shapewise.training.volumes import as_volume
 from shapewise.typing import Int, Tensor
@@ -55,6 +57,8 @@ class SegmentationModule(pl.LightningModule):
         seed: decides augmentation and dropout, epoch by epoch.
         whole_volumes: a batch is the slices of one case, and the numbers are about its volume.
         teacher: the supervision is told what the average of the weights says of the unchanged images.
+        epoch_targets: makes the targets once an epoch, from the network that is kept; a batch is then one of
+            slices, whatever the numbers are about.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class SegmentationModule(pl.LightningModule):
         seed: int,
         whole_volumes: bool = False,
         teacher: bool = False,
+        epoch_targets: EpochTargets | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -82,6 +87,7 @@ class SegmentationModule(pl.LightningModule):
         self.seed = seed
         self.whole_volumes = whole_volumes
         self.teacher = teacher
+        self.epoch_targets = epoch_targets
         decay = optimisation.weight_average
         self.average: AveragedModel | None = None
         if decay:
@@ -100,8 +106,12 @@ class SegmentationModule(pl.LightningModule):
         return {"optimizer": adam, "lr_scheduler": cosine}
 
     def on_train_epoch_start(self) -> None:
-        """Tell the supervision which epoch begins."""
+        """Tell the supervision which epoch begins, and make its targets if they are to last for it."""
         self.supervision.start_epoch(self.current_epoch)
+        if self.epoch_targets is not None:
+            batches = watched(self.epoch_targets.batches, self.trainer)
+            with self.trainer.precision_plugin.forward_context():
+                self.converged = self.epoch_targets.renew(self.kept, batches)
 
     def on_train_epoch_end(self) -> None:
         """Let the supervision bring together what its processes found, before a checkpoint is written."""
@@ -123,7 +133,9 @@ class SegmentationModule(pl.LightningModule):
             clip_each_image(logits, self.optimisation.image_clip)
         if self.teacher:
             batch = {**batch, "belief": self.taught(batch["image"])}
-        if self.whole_volumes:
+        if self.epoch_targets is not None:
+            batch = {**batch, "dense": self.epoch_targets.of(batch["index"])}
+        elif self.whole_volumes:
             logits, batch = as_volume(logits, batch)
         loss: Tensor = self.supervision(logits, batch)
         if not loss.isfinite():
@@ -131,7 +143,10 @@ class SegmentationModule(pl.LightningModule):
             raise DivergedError(
                 where, expected="a finite loss", found=f"{loss.item()}; lower the learning rate"
             )
-        for name, value in {"train_loss": loss, **self.supervision.measures}.items():
+        measures = {"train_loss": loss, **self.supervision.measures}
+        if self.epoch_targets is not None:
+            measures["train_converged"] = torch.tensor(self.converged)
+        for name, value in measures.items():
             self.log(
                 name,
                 value,

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from shapewise.constraints import Bounds
 from shapewise.losses import MomentProjectionLoss, ShapeConstraintLoss
+from shapewise.losses.moment_projection import ProjectionReport
 from shapewise.typing import Logits
 
 
@@ -60,7 +61,8 @@ class ProjectionSupervision(nn.Module):
     Values are met exactly, and rows with bounds of their own within these. What is projected is the
     prediction, or what a teacher says in `batch["belief"]`. Each image's search begins where its last one
     ended, an epoch ago: `batch["index"]` numbers the images, and a checkpoint keeps these places. The share
-    of the last batch's images whose projection has converged is kept to be logged.
+    of the last batch's images whose projection has converged is kept to be logged. Where `batch["dense"]`
+    holds targets that are made already, they are what is learned from.
     """
 
     measures: Mapping[str, Tensor] = {}
@@ -71,7 +73,15 @@ class ProjectionSupervision(nn.Module):
         self.multipliers: dict[int, Tensor] = {}
 
     def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
-        """Score `logits` against `batch["targets"]`."""
+        """Score `logits` against `batch["targets"]`, or what was made of them before."""
+        if "dense" in batch:
+            return F.cross_entropy(logits.float(), batch["dense"])
+        report = self.project(logits, batch)
+        self.measures = {"train_converged": report.projection.converged.float().mean()}
+        return report.total
+
+    def project(self, logits: Logits, batch: Mapping[str, Any]) -> ProjectionReport:
+        """Project `logits` onto `batch["targets"]`, from where each image's last search ended."""
         images = batch["index"].tolist()
         near = None
         if all(image in self.multipliers for image in images):
@@ -79,8 +89,7 @@ class ProjectionSupervision(nn.Module):
         targets = table_bounds(batch["targets"])
         report = self.loss.report(logits, targets, near=near, belief=batch.get("belief"))
         self.multipliers.update(zip(images, report.projection.multipliers, strict=True))
-        self.measures = {"train_converged": report.projection.converged.float().mean()}
-        return report.total
+        return report
 
     def end_epoch(self) -> None:
         """Tell every process of a distributed run what the others have found, each for its share."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
@@ -16,6 +17,8 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
 from shapewise.training.log import EpochLog
+
+Item = TypeVar("Item")
 
 
 class MovableCheckpoint(ModelCheckpoint):
@@ -77,6 +80,17 @@ def build_trainer(folder: Path, log: Path, *, monitor: str, mode: str, **options
         log_every_n_steps=1,
         **options,
     )
+
+
+def watched(batches: Sequence[Item], trainer: pl.Trainer) -> Iterator[Item]:
+    """Go through something that takes its time before an epoch, with a bar beside the trainer's own."""
+    progress = getattr(trainer.progress_bar_callback, "progress", None)
+    if progress is None:
+        yield from batches
+        return
+    task = progress.add_task("Projecting", total=len(batches))
+    yield from progress.track(batches, task_id=task)
+    progress.remove_task(task)
 
 
 def is_first_process() -> bool:
