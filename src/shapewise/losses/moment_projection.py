@@ -42,8 +42,8 @@ class MomentProjectionLoss(nn.Module):
             ``third_moments`` and ``fourth_moments``.
         sharpening: what the target's log-probabilities are multiplied by; 1 leaves it as it is. A sharper
             target has the annotated moments no longer exactly.
-        error: standard deviation of the annotator's error, relative: the less the numbers are to be trusted,
-            the less they move the target.
+        error: standard deviation of the annotator's error, relative: discrepancies that it explains move the
+            target by a fifth of what they would.
         tolerance: likewise, how far a number may be off and be left alone.
         iterations: of Newton's method, at most.
         softmax: the input is logits; apply a softmax over the classes.

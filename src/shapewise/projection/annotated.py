@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ class AnnotatedMoments:
         known: ``(B, K, P)`` bool: the constraints to be met.
         present: ``(B, K)`` bool: False removes the class from the image.
         size: ``(B, K)``, pixels, positive: what residuals are measured against.
-        variance: ``(B, K, P)``, pixels squared: of the annotator's error in each sum.
+        variance: ``(B, K, P)``, pixels squared: of the annotator's error in each sum; None: there is none.
     """
 
     exponents: tuple[tuple[int, ...], ...]
@@ -56,18 +56,17 @@ class AnnotatedMoments:
     known: Tensor
     present: Tensor
     size: Tensor
-    variance: Tensor
+    variance: Tensor | None = None
 
     def like(self, tensor: Tensor) -> AnnotatedMoments:
         """The same on a tensor's device, numbers in its type."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "exponents"}
-        return replace(
-            self,
-            **{
-                name: each.to(tensor.device, each.dtype if each.dtype == torch.bool else tensor.dtype)
-                for name, each in moved.items()
-            },
-        )
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "exponents"}
+        moved: dict[str, Any] = {
+            name: each.to(tensor.device, each.dtype if each.dtype == torch.bool else tensor.dtype)
+            for name, each in tensors.items()
+            if each is not None
+        }
+        return replace(self, **moved)
 
 
 def annotated_moments(
@@ -130,7 +129,7 @@ def annotated_moments(
         known=(lower.isfinite() | upper.isfinite()) & present,
         present=present[..., 0],
         size=size[..., 0],
-        variance=(error * reach * size) ** 2,
+        variance=(error * reach * size) ** 2 if error else None,
     )
 
 

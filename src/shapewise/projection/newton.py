@@ -15,13 +15,6 @@ SHRINK = 0.25
 SUFFICIENT = 1e-4
 JITTER = 1e-6
 
-TOGETHER = 0.1
-"""By how much a predicted sum varies more than one of independent pixels, as a fraction of the object's size.
-
-Where a network is wrong about one pixel of a boundary it is wrong about its neighbours too: its sums seem
-surer than they are. Without this, numbers of a known error would hardly move a prediction.
-"""
-
 
 class Solution(NamedTuple):
     """Where the search ended.
@@ -40,7 +33,7 @@ class Solution(NamedTuple):
 def minimise(
     problem: Problem, *, ridge: float, iterations: int, accuracy: float, near: Tensor | None = None
 ) -> Solution:
-    """Minimise F(λ) + λ² · (ridge · size + variance / T) / 2 over λ, from 0; T = `TOGETHER` · size.
+    """Minimise F(λ) + λ² · ridge · size / 2 over λ, from 0.
 
     Every round evaluates one candidate of every image. It is taken where it is better by enough, and a
     quarter of the way to it is tried next where it is not: no image waits for another's line search, and
@@ -59,7 +52,7 @@ def minimise(
     """
     moments = problem.moments
     size = moments.size[..., None].expand(moments.known.shape)
-    weight = ridge * size + moments.variance / (TOGETHER * size).clamp_min(1)
+    weight = ridge * size
     crossing = moments.lower != moments.upper
     at = torch.zeros_like(size)
     begun = problem.evaluate(at, problem.bound(at))

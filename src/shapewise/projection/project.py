@@ -10,6 +10,7 @@ from torch import Tensor
 
 from shapewise.errors import ArgumentError
 from shapewise.projection.annotated import AnnotatedMoments
+from shapewise.projection.doubt import doubted
 from shapewise.projection.dual import Problem
 from shapewise.projection.newton import minimise
 from shapewise.typing import Logits, Probs
@@ -25,7 +26,7 @@ class Projection(NamedTuple):
         probs: ``(B, 1 + K, *S)``.
         multipliers: λ, ``(B, K, P)``.
         residual: how far the moments are from where they must be, in sizes of their object, ``(B, K, P)``; 0
-            between two bounds. An error that is allowed for leaves a part of it.
+            between two bounds. Where an error is allowed for, they must be where `doubted` moves them.
         converged: ``(B,)`` bool: nothing is left to gain.
     """
 
@@ -81,7 +82,12 @@ def moment_projection(
         if near is not None and near.shape != moments.known.shape:
             expected = f"of shape {tuple(moments.known.shape)}"
             raise ArgumentError("near", expected=expected, found=tuple(near.shape))
-        problem = Problem(log_probs.masked_fill(~there, -math.inf), moments.like(log_probs))
+        log_probs, moments = log_probs.masked_fill(~there, -math.inf), moments.like(log_probs)
+        problem = Problem(log_probs, moments)
+        if moments.variance is not None:
+            start = torch.zeros_like(moments.lower)
+            sums = problem.evaluate(start, problem.bound(start)).sums
+            problem = Problem(log_probs, doubted(moments, moments.variance, sums))
         found = minimise(problem, ridge=ridge, iterations=iterations, accuracy=accuracy, near=near)
         probs = problem.tilted(found.multipliers, problem.bound(found.multipliers)).softmax(1)
         return Projection(probs, *found)
