@@ -12,7 +12,7 @@ import yaml
 
 from shapewise.config import load_experiment
 
-FOLDER = Path(__file__).parents[1] / "campaigns"
+FOLDER = Path(__file__).parents[2] / "campaigns"
 PLANS = sorted(FOLDER.glob("*.yaml"))
 ARMS = [
     pytest.param(plan, arm, id=f"{plan.stem}-{arm}")

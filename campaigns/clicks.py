@@ -1,0 +1,103 @@
+"""Simulate the annotation page's user: four clicks an object, each a little off, and the table they leave.
+
+    python campaigns/clicks.py DATA --out clicks.csv --error 2 --seed 0
+
+Each outline's highest, lowest, leftmost and rightmost points are taken from the masks, moved by a normal
+error, and made an ellipse as on the page. Myo's outline goes around LV, and RV's around Myo; the page's own
+code measures them. Where two errors press an outline flat, it is clicked again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+from scipy.ndimage import label
+
+from shapewise.annotate.export import click_table
+from shapewise.annotate.numbers import Grid
+from shapewise.annotate.schema import Absent, Drawn
+from shapewise.annotate.shapes import ellipse_through
+from shapewise.annotate.store import Place, State
+from shapewise.data.cases import Case
+from shapewise.data.layouts import find_cases
+from shapewise.data.table import write_table
+from shapewise.errors import ArgumentError
+
+AROUND = {"Myo": "LV", "RV": "Myo"}
+"""Whose outline is cut out of a class's own; a ring's outline encloses the other class."""
+
+RINGS = ("Myo",)
+
+
+def clicked(region: NDArray[np.bool_], error: float, generator: np.random.Generator) -> Drawn:
+    """One object by four clicks on the extreme points of its largest part, or absent."""
+    if not region.any():
+        return Drawn(shape=Absent())
+    parts, _ = label(region)
+    points = np.argwhere(parts == np.bincount(parts[region]).argmax())
+    extremes = []
+    for axis in (0, 1):
+        for end in (points[:, axis].min(), points[:, axis].max()):
+            middle = points[points[:, axis] == end].mean(axis=0)
+            # The outline runs half a pixel outside of the last pixel's centre.
+            middle[axis] += 0.5 if end == points[:, axis].max() else -0.5
+            extremes.append(middle)
+    while True:
+        moved = np.array(extremes) + generator.normal(0.0, error, (4, 2))
+        try:
+            return Drawn(shape=ellipse_through([(row, column) for row, column in moved.tolist()]))
+        except ArgumentError:
+            continue
+
+
+def slices(
+    case: Case, classes: tuple[str, ...], error: float, generator: np.random.Generator
+) -> Iterator[tuple[Place, State]]:
+    """Every slice of a case as a person leaves it."""
+    labels = case.read_mask(classes, case.read_image())
+    for index, pixels in enumerate(labels):
+        masks = {name: pixels == number for number, name in enumerate(classes, start=1)}
+        drawn = {}
+        for name, mask in masks.items():
+            inner = AROUND.get(name)
+            outline = mask | masks[inner] if name in RINGS and inner in masks and mask.any() else mask
+            found = clicked(outline, error, generator)
+            around = inner if inner in masks and mask.any() and masks[inner].any() else None
+            drawn[name] = found.model_copy(update={"around": around})
+        yield Place(case.name, case.frame, index), State(1, drawn)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, help="data folder with masks")
+    parser.add_argument("--out", type=Path, required=True, help="the table")
+    parser.add_argument(
+        "--error", type=float, default=2.0, help="of a click, pixels: a standard deviation an axis"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    study = find_cases(given.data)
+    states, grids = {}, {}
+    for number, case in enumerate(track(study.cases, "Clicking", transient=True)):
+        if case.mask is None:
+            continue
+        generator = np.random.default_rng([given.seed, number])
+        found = dict(slices(case, study.classes, given.error, generator))
+        states |= found
+        grids[case.name, case.frame] = Grid(case.read_image().image.shape[1:], None)
+    write_table(click_table(states, grids, "px", given.out), given.out)
+    objects = [drawn for state in states.values() for drawn in state.objects.values()]
+    there = sum(drawn.shape.kind != "absent" for drawn in objects)
+    print(f"{given.out}: {len(states)} slices, {there} objects, {4 * there} clicks")
+
+
+if __name__ == "__main__":
+    main()
