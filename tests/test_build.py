@@ -59,6 +59,14 @@ def supervised(**supervision: object) -> Experiment:
             r"supervision\.relations\.descriptor: .*found volum",
         ),
         (
+            {"relations": [{"kind": "ratio", "classes": ["Myo"], "lower": 1}]},
+            r"supervision\.relations\.classes: expected two different class indices .*found \(2,\)",
+        ),
+        (
+            {"relations": [{"kind": "value", "classes": ["Myo", "LV"], "lower": 1}]},
+            r"supervision\.relations\.classes: expected one class index .*found \(2, 3\)",
+        ),
+        (
             {"relations": [{"kind": "ratio", "classes": ["Myo", "XX"], "lower": 1}]},
             r"supervision\.relations: .*found XX",
         ),

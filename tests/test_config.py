@@ -81,10 +81,6 @@ def test_overrides_are_typed_and_dotted(tmp_path: Path) -> None:
             "`data.preprocessing.size` to be a longer list, found [128]",
         ),
         ("data: {preprocessing: {size: 128}}", "`data.preprocessing.size` to be a list, found 128"),
-        (
-            "supervision: {relations: [{kind: ratio, classes: [A]}]}",
-            "`supervision.relations.0.classes` to be a longer list",
-        ),
         ("supervision: {relations: [{classes: [A, B]}]}", "`supervision.relations.0.kind` to be given"),
         (
             "supervision: {relations: [{kind: ratio, classes: [A, B], lowr: 1}]}",
@@ -129,6 +125,12 @@ def test_a_short_supervision_is_still_one_where_a_child_adds_to_it(tmp_path: Pat
     assert supervision.kind == "pixels"
     assert supervision.descriptors == ("length",)
     assert load_experiment(tmp_path / "parent.yaml", ["supervision.margin=0.2"]).supervision.kind == "pixels"
+
+
+def test_where_priors_alone_pull_the_length_still_measures_the_validation_split() -> None:
+    relations = [{"kind": "contact", "classes": ["LV", "RV"], "upper": 0}]
+    supervision = {"kind": "pixels", "beside": {"descriptors": [], "relations": relations}}
+    assert parse_experiment({"supervision": supervision}, where="here").supervision.descriptors == ("length",)
 
 
 def test_a_key_of_a_section_that_may_be_missing_is_near_too() -> None:

@@ -101,10 +101,10 @@ class ScheduleConfig(Section):
 
 
 class RelationConfig(Section):
-    """Bounds on how two classes relate."""
+    """Bounds on a class, or on how two relate, that are known in advance."""
 
-    kind: Literal["ratio", "difference", "contact"]
-    classes: tuple[str, str]
+    kind: Literal["ratio", "difference", "contact", "value"]
+    classes: tuple[str, ...] = Field(description="two; one for the kind value")
     descriptor: str = "volume"
     lower: float | None = None
     upper: float | None = None
@@ -210,7 +210,7 @@ class Experiment(Section):
             return value
         own, beside = ConstraintsConfig().descriptors, value.get("beside")
         if value["kind"] in ("pixels", "scribbles") and isinstance(beside, dict):
-            own = beside.get("descriptors", BesideConfig().descriptors)
+            own = beside.get("descriptors") or BesideConfig().descriptors
         return {"descriptors": own} | value
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ def test_keys_tell_relations_apart() -> None:
     }
     assert keys >= {"ratio_volume_1_2", "difference_length_2_1", "contact_1_2"}
     assert len(keys) == 10
+    assert Relation("value", (3,), "convexity", lower=0.95).key == "value_convexity_3"
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,9 @@ def test_keys_tell_relations_apart() -> None:
     [
         ({"kind": "ratio", "pair": (1, 1), "upper": 1.0}, "pair"),
         ({"kind": "ratio", "pair": (-1, 1), "upper": 1.0}, "pair"),
+        ({"kind": "ratio", "pair": (1,), "upper": 1.0}, "pair"),
+        ({"kind": "value", "pair": (1, 2), "upper": 1.0}, "pair"),
+        ({"kind": "value", "pair": (), "upper": 1.0}, "pair"),
         ({"kind": "ratio", "pair": (1, 2)}, "lower"),
         ({"kind": "ratio", "pair": (1, 2), "lower": 3.0, "upper": 2.0}, "lower"),
         ({"kind": "ratio", "pair": (1, 2), "lower": 3.0, "scale": 0.0}, "scale"),

@@ -23,6 +23,7 @@ NAMES = (
     "elongation",
     "length",
     "potts_length",
+    "convexity",
     "hu_moments",
 )
 CASES = [(name, ndim) for name in NAMES for ndim in (2, 3) if (name, ndim) != ("hu_moments", 3)]

@@ -17,6 +17,7 @@ BUILT_IN = {
     "orientation": (1, 0, 3, 0, "one"),
     "elongation": (1, 0, 1, 0, "one"),
     "hu_moments": (7, 0, 7, 0, "one"),
+    "convexity": (1, 0, 1, 0, "one"),
     "length": (1, 1, 1, 2, "value"),
     "potts_length": (1, 1, 1, 2, "value"),
 }

@@ -100,6 +100,8 @@ class TestWorkedByHand:
             (Relation("ratio", (1, 0), lower=0.2, scale=0.1), (0.2 - 0.12) / 0.1),
             (Relation("difference", (0, 1), lower=90.0, upper=95.0), (90 - 88) / 2),
             (Relation("difference", (1, 0), "centroid", upper=0.4), (0.1 + 0.6) / 2),
+            (Relation("value", (1,), upper=10.0, scale=4.0), (12 - 10) / 4),
+            (Relation("value", (0,), "centroid", lower=5.0), 0.5),
         ],
     )
     @pytest.mark.parametrize("background", [False, True])
@@ -266,6 +268,18 @@ class TestAbsentClasses:
         report = hinge(softmax=True, relations=HEART).report(logits(), mask)
         assert report.satisfied["ratio_length_2_3"] == report.satisfied["difference_centroid_2_3"] == 1
         assert report.contributions["contact_1_3"] > 0
+
+    def test_a_prior_on_a_class_leaves_it_alone_where_it_is_absent(self) -> None:
+        prior = Relation("value", (1,), "convexity", lower=0.95, scale=0.1)
+        apart = torch.zeros(1, 2, 10, 10)
+        apart[:, 1, 2:8, 1:3] = apart[:, 1, 2:8, 6:8] = 1
+        apart[:, 0] = 1 - apart[:, 1]
+        for constrained in ((), ("volume",)):
+            loss = hinge(*constrained, relations=[prior])
+            for volume, broken in ((24.0, True), (0.0, False), (NAN, False)):
+                report = loss.report(apart, {"volume": torch.full((1, 1, 1), volume)})
+                assert (report.contributions[prior.key] > 0) == broken
+                assert report.active[prior.key] == broken
 
     def test_a_false_positive_weighs_like_an_object_of_the_wrong_size(self) -> None:
         loss = ShapeConstraintLoss(["volume"])

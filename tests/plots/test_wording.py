@@ -91,7 +91,10 @@ def test_every_deviation_from_the_defaults_is_told(finished_runs: list[Path]) ->
         "residuals": "raw",
         "descriptors": ["volume", "centroid"],
         "absolute_margins": {"centroid": 20},
-        "relations": [{"kind": "ratio", "classes": ["Myo", "LV"], "lower": 2, "upper": 3}],
+        "relations": [
+            {"kind": "ratio", "classes": ["Myo", "LV"], "lower": 2, "upper": 3},
+            {"kind": "value", "classes": ["LV"], "descriptor": "convexity", "lower": 0.95},
+        ],
     }
     preprocessing = {"size": [160, 160], "spacing": 1.5, "crop": [128, 96]}
     content = {
@@ -101,7 +104,8 @@ def test_every_deviation_from_the_defaults_is_told(finished_runs: list[Path]) ->
     }
     other = replace(run, experiment=parse_experiment(content, where="a test"))
     space = "\N{NO-BREAK SPACE}"
-    assert learns_from(other) == f"volume, centroid (±{space}10%, centroid ±{space}20), ratio Myo/LV"
+    numbers = f"volume, centroid (±{space}10%, centroid ±{space}20)"
+    assert learns_from(other) == f"{numbers}, ratio Myo/LV, convexity LV"
     assert supervised_by(other) == "log-barrier, raw residuals"
     assert slices(other) == f"128{space}\N{MULTIPLICATION SIGN}{space}96, 1.5 mm"
     assert epochs(other) == "12 of 50"

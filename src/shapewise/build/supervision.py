@@ -77,11 +77,10 @@ def build_relation(relation: RelationConfig, classes: Sequence[str], section: st
     unknown = [name for name in relation.classes if name not in names]
     if unknown:
         raise ConfigError(section, expected=f"classes among {names}", found=unknown[0])
-    first, second = relation.classes
     options = relation.model_dump(exclude={"classes"})
-    with blaming(section):
+    with blaming(section, pair="classes"):
         get(relation.descriptor)
-        return Relation(pair=(names.index(first), names.index(second)), **options)
+        return Relation(pair=tuple(map(names.index, relation.classes)), **options)
 
 
 def build_projection(supervision: SupervisionConfig) -> MomentProjectionLoss:

@@ -159,7 +159,7 @@ def present_classes(values: Mapping[str, Tensor]) -> Tensor:
 
 
 def relate(value: Tensor, relation: Relation, absent: Tensor) -> Constraint:
-    """Bound a relation of two classes ``(B, C)``, but for the images ``(B, 1)`` in which one is absent.
+    """Bound a relation ``(B, C)``, but for the images ``(B, 1)`` in which one of its classes is absent.
 
     >>> relate(torch.tensor([[4.0]]), Relation("ratio", (1, 2), upper=3.0), torch.tensor([[False]])).upper
     tensor([[3.]])

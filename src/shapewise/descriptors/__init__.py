@@ -1,6 +1,7 @@
 """Probabilities in, numbers out: pure, differentiable functions that describe the shape of each class."""
 
 from shapewise.descriptors.boundary import laplacian, length, potts_length
+from shapewise.descriptors.convexity import convexity
 from shapewise.descriptors.geometry import centroid, covariance, elongation, orientation, spread, volume
 from shapewise.descriptors.higher import exponents, fourth_moments, third_moments
 from shapewise.descriptors.invariants import hu_moments
@@ -14,6 +15,7 @@ __all__ = [
     "central_moments",
     "centroid",
     "contact",
+    "convexity",
     "covariance",
     "describe_together",
     "difference",

@@ -61,7 +61,7 @@ class ShapeConstraintLoss(nn.Module):
     """Penalise every shape descriptor of a prediction that lies outside its bounds (paper, model (2)).
 
     **Absent classes.** A class that the target says is absent (volume 0) keeps one constraint, ``volume <=
-    absent_volume``. Everything else about it is dropped, as are its ratios and differences. If the volume is
+    absent_volume``. Everything else about it is dropped, its relations but for contacts too. If the volume is
     not among the descriptors, that one constraint is called ``absent_volume``; a loss of relations alone
     leaves it out.
 
@@ -85,7 +85,7 @@ class ShapeConstraintLoss(nn.Module):
         penalty: ``log_barrier``, ``quadratic``, ``hinge``, ``augmented_lagrangian``, or a ``Penalty``.
         margin: half-width of the bounds around known values, where the target brings none.
         absolute_margins: descriptor -> half-width in px or mm, in place of ``margin``.
-        relations: bounds on pairs of classes.
+        relations: bounds on pairs of classes, or on one, that are known in advance.
         include_background: constrain class 0 too. Mappings then hold values for it.
         softmax: the input is logits; apply a softmax over the classes.
         sigmoid: the input is logits; apply a sigmoid.
@@ -271,28 +271,30 @@ class ShapeConstraintLoss(nn.Module):
         )
 
     def _absent(self, relation: Relation, present: Tensor) -> Tensor:
-        """Images ``(B, 1)`` in which one of the two classes is not there to relate to."""
+        """Images ``(B, 1)`` in which a class that the relation is about is not there."""
         if relation.kind == "contact":
             return torch.zeros_like(present[:, :1])
         described = [index for index in self._indices(relation) if index >= 0]
         return ~present[:, described].all(1, keepdim=True)
 
     def _relation_value(self, relation: Relation, values: Mapping[str, Tensor], probs: Tensor) -> Tensor:
-        """Relate two classes ``(B, C)``, by the values that are computed already if they are there."""
+        """The relation's value ``(B, C)``, from those that are computed already if they are there."""
         pair, indices = relation.pair, self._indices(relation)
         if max(pair) >= probs.shape[1]:
-            expected = f"of more than {max(pair)} classes, as there is a relation between {pair}"
+            expected = f"of more than {max(pair)} classes, as there is a relation of {pair}"
             raise ArgumentError("input", expected=expected, found=tuple(probs.shape))
         if relation.kind == "contact":
-            return contact(probs, pair, weights="crofton", spacing=self.spacing)
+            return contact(probs, (pair[0], pair[1]), weights="crofton", spacing=self.spacing)
         described = get(relation.descriptor)
         if relation.descriptor in values and min(indices) >= 0:
-            first, second = (values[relation.descriptor][:, index] for index in indices)
+            each = [values[relation.descriptor][:, index] for index in indices]
         else:
-            first, second = described.function(probs[:, list(pair)], spacing=self.spacing).unbind(1)
+            each = list(described.function(probs[:, list(pair)], spacing=self.spacing).unbind(1))
+        if relation.kind == "value":
+            return each[0]
         if relation.kind == "difference":
-            return first - second
-        return divide(first, second, unit=described.unit(self.spacing, probs.ndim - 2))
+            return each[0] - each[1]
+        return divide(each[0], each[1], unit=described.unit(self.spacing, probs.ndim - 2))
 
     def _needs_probs(self, relation: Relation) -> bool:
         described = [d.name for d in self.descriptors]
@@ -300,7 +302,7 @@ class ShapeConstraintLoss(nn.Module):
         return relation.kind == "contact" or not known
 
     def _indices(self, relation: Relation) -> list[int]:
-        """The pair among the described classes: -1 for a background that is not."""
+        """Its classes among the described ones: -1 for a background that is not."""
         return [index - self._first for index in relation.pair]
 
     @property

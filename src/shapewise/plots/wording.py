@@ -106,7 +106,10 @@ def _names(constraints: ConstraintsConfig) -> str:
 
 
 def _bounded(constraints: ConstraintsConfig) -> str:
-    relations = [f"{r.kind} {r.classes[0]}/{r.classes[1]}" for r in constraints.relations]
+    relations = [
+        f"{r.descriptor if r.kind == 'value' else r.kind} {'/'.join(r.classes)}"
+        for r in constraints.relations
+    ]
     margins = [f"±\N{NO-BREAK SPACE}{constraints.margin:.0%}"]
     margins += [
         f"{name} ±\N{NO-BREAK SPACE}{value:g}" for name, value in constraints.absolute_margins.items()
