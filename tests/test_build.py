@@ -22,6 +22,7 @@ from shapewise.build import (
 from shapewise.config import Experiment, load_experiment, parse_experiment
 from shapewise.data.cases import Case, Study
 from shapewise.errors import ConfigError, DataError, TableError
+from shapewise.training import CombinedSupervision
 
 ExperimentFile = Callable[..., Path]
 CLASSES = ("RV", "Myo", "LV")
@@ -76,6 +77,19 @@ def test_the_key_that_is_wrong_is_the_one_that_is_named(supervision: dict[str, o
     settings = supervised(**supervision).supervision
     with pytest.raises(ConfigError, match=message):
         build_supervision(settings, CLASSES)
+
+
+def test_what_pulls_beside_is_built_in_turn() -> None:
+    prior = {"kind": "value", "classes": ["LV"], "descriptor": "convexity", "lower": 0.95}
+    settings = supervised(
+        beside={"descriptors": [], "relations": [prior], "weight": 0.2}, edge_length={"weight": 0.3}
+    ).supervision
+    edges = build_supervision(settings, CLASSES)
+    assert isinstance(edges, CombinedSupervision)
+    constraints = edges.main
+    assert isinstance(constraints, CombinedSupervision)
+    assert (edges.name, edges.weight) == ("train_edge_length", 0.3)
+    assert (constraints.name, constraints.weight) == ("train_beside", 0.2)
 
 
 def test_a_crop_larger_than_the_image() -> None:

@@ -21,6 +21,7 @@ import yaml
 from shapewise.cli import app
 from shapewise.config import (
     BesideConfig,
+    EdgeLengthConfig,
     Experiment,
     RelationConfig,
     Section,
@@ -189,7 +190,8 @@ def test_every_key_of_an_experiment_is_documented_with_its_default() -> None:
     documented = documented_keys(DOCS / "experiments.md")
     beside = leaves(BesideConfig)  # of which only what is its own, or has another default
     own = {f"supervision.beside.{key}": beside[key] for key in BesideConfig.__annotations__}
-    expected = leaves(Experiment) | leaves(RelationConfig) | own
+    edges = leaves(EdgeLengthConfig, "supervision.edge_length.")
+    expected = leaves(Experiment) | leaves(RelationConfig) | own | edges
     assert documented.keys() == expected.keys()
     for key, default in expected.items():
         plain = list(default) if isinstance(default, tuple) else default

@@ -132,6 +132,13 @@ class BesideConfig(ConstraintsConfig):
     start_epoch: int = Field(0, ge=0, description="the epoch, counted from 0, from which they pull")
 
 
+class EdgeLengthConfig(Section):
+    """Boundaries drawn to the edges of the image, whatever the kind."""
+
+    weight: float = Field(0.01, gt=0, description="what their length in sides of the image is multiplied by")
+    sigma: float = Field(0.5, gt=0, description="the difference of intensities that makes an edge")
+
+
 class SupervisionConfig(ConstraintsConfig):
     """What the network learns from."""
 
@@ -158,6 +165,7 @@ class SupervisionConfig(ConstraintsConfig):
     )
     renew: Literal["step", "epoch"] = Field("step", description="how often a projection's targets are made")
     beside: BesideConfig | None = Field(None, description="constraints that pull as well")
+    edge_length: EdgeLengthConfig | None = Field(None, description="a price on boundaries off the edges")
 
     @property
     def needs_numbers(self) -> bool:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage import measure
 
-from shapewise.descriptors import laplacian, length, potts_length
+from shapewise.descriptors import edge_length, laplacian, length, potts_length
 from shapewise.descriptors.boundary import CACHE_PIXELS
+from shapewise.descriptors.neighbours import weighted_neighbours
 from shapewise.errors import ArgumentError
 
 CASES = [(2, 4), (2, 8), (3, 6), (3, 18), (3, 26)]
@@ -165,3 +166,46 @@ def test_potts_refuses_a_spacing():
 def test_laplacian_refuses_other_shapes():
     with pytest.raises(ArgumentError, match=r"`shape`.*\(H, W\)"):
         laplacian((3,))
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_an_edge_sensitive_length_sums_over_pairs(ndim, channels):
+    torch.manual_seed(0)
+    space, spacing = (4, 3, 5)[:ndim], (2.0, 0.5, 1.0)[:ndim]
+    probs, images = torch.rand(1, 1, *space).double(), torch.rand(1, channels, *space).double()
+    expected = 0.0
+    for offset, weight in weighted_neighbours(ndim, None, "crofton", spacing):
+        for here in np.ndindex(space):
+            there = tuple(np.add(here, offset))
+            if all(0 <= index < size for index, size in zip(there, space, strict=True)):
+                step = (images[0][:, *here] - images[0][:, *there]).square().sum()
+                change = (probs[0, 0][here] - probs[0, 0][there]).abs()
+                expected += (weight * change * math.exp(-step / (2 * 0.3**2))).item()
+    found = edge_length(probs, images, sigma=0.3, spacing=spacing)
+    assert found.item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("ndim", "spacing"), [(2, None), (2, (2.0, 0.5)), (3, (2.0, 0.5, 1.0))])
+def test_where_no_difference_is_an_edge_it_is_the_length(ndim, spacing):
+    probs, images = torch.rand(2, 3, *(5, 4, 6)[:ndim]), torch.randn(2, 1, *(5, 4, 6)[:ndim])
+    found = edge_length(probs, images, sigma=math.inf, spacing=spacing)
+    torch.testing.assert_close(found, length(probs, spacing=spacing))
+    flat = edge_length(probs, torch.ones_like(images), sigma=0.1, spacing=spacing)
+    torch.testing.assert_close(flat, found)
+
+
+def test_its_gradient_is_right_and_finite():
+    torch.manual_seed(0)
+    probs, images = torch.rand(1, 2, 4, 5).double().requires_grad_(), torch.rand(1, 1, 4, 5).double()
+    assert torch.autograd.gradcheck(lambda p: edge_length(p, images, sigma=0.5), probs)
+    for value in (0.0, 0.25, 1.0):
+        same = torch.full((1, 1, 4, 5), value).requires_grad_()
+        (slope,) = torch.autograd.grad(edge_length(same, images, sigma=0.5).sum(), same)
+        assert (slope == 0).all()
+
+
+def test_the_images_are_those_of_the_probabilities():
+    # A TypeError where the run-time type checker comes first.
+    with pytest.raises((ArgumentError, TypeError), match="images"):
+        edge_length(torch.ones(2, 1, 4, 4), torch.ones(2, 1, 4, 5), sigma=1.0)

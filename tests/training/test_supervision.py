@@ -3,9 +3,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from shapewise.losses import MomentProjectionLoss, ShapeConstraintLoss
-from shapewise.training import PixelSupervision, ProjectionSupervision, ShapeSupervision
+from shapewise.losses import EdgeLengthLoss, MomentProjectionLoss, ShapeConstraintLoss
+from shapewise.training import (
+    CombinedSupervision,
+    EdgeLengthSupervision,
+    PixelSupervision,
+    ProjectionSupervision,
+    ShapeSupervision,
+)
 from shapewise.training.supervision import table_bounds
+from shapewise.training.volumes import as_volume
 
 NAN = float("nan")
 
@@ -101,3 +108,21 @@ def test_a_search_goes_on_where_the_images_last_one_ended() -> None:
     shuffled = {name: each[order] for name, each in targets.items()}
     resumed(logits[order], {"targets": shuffled, "index": batch["index"][order]})
     assert resumed.measures["train_converged"].item() == 1
+
+
+def test_a_price_on_boundaries_is_added_and_logged_by_its_name() -> None:
+    logits, edges = torch.randn(2, 3, 8, 8), EdgeLengthLoss(0.5, softmax=True)
+    batch = {"mask": torch.randint(0, 3, (2, 8, 8)), "image": torch.randn(2, 1, 8, 8)}
+    along = EdgeLengthSupervision(edges)
+    both = CombinedSupervision(PixelSupervision(), along, weight=0.1, name="train_edge_length")
+    price = edges(logits, batch["image"])
+    torch.testing.assert_close(both(logits, batch), PixelSupervision()(logits, batch) + 0.1 * price)
+    torch.testing.assert_close(both.measures["train_edge_length"], price)
+
+
+def test_a_volume_has_boundaries_between_slices_too() -> None:
+    logits, images = torch.randn(4, 2, 8, 8), torch.randn(4, 1, 8, 8)
+    supervision = EdgeLengthSupervision(EdgeLengthLoss(0.5, softmax=True))
+    batch = {"image": images, "index": torch.arange(4), "targets": {}}
+    volume = logits.movedim(0, 1)[None], images.movedim(0, 1)[None]
+    torch.testing.assert_close(supervision(*as_volume(logits, batch)), supervision.loss(*volume))

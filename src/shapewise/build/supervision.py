@@ -9,9 +9,10 @@ from shapewise.config import ConstraintsConfig, RelationConfig, SupervisionConfi
 from shapewise.constraints import AugmentedLagrangian, Geometric, Hinge, LogBarrier, Penalty, Quadratic
 from shapewise.descriptors import get
 from shapewise.errors import ConfigError
-from shapewise.losses import MomentProjectionLoss, Relation, ShapeConstraintLoss
+from shapewise.losses import EdgeLengthLoss, MomentProjectionLoss, Relation, ShapeConstraintLoss
 from shapewise.training import (
     CombinedSupervision,
+    EdgeLengthSupervision,
     PixelSupervision,
     ProjectionSupervision,
     ShapeSupervision,
@@ -32,12 +33,14 @@ def build_supervision(supervision: SupervisionConfig, classes: Sequence[str]) ->
     else:
         penalty = build_penalty(supervision.kind, supervision)
         main = ShapeSupervision(build_loss(supervision, classes, penalty))
-    beside = supervision.beside
-    if beside is None:
-        return main
-    penalty = build_penalty(beside.kind, beside)
-    constraints = ShapeSupervision(build_loss(beside, classes, penalty, section="supervision.beside"))
-    return CombinedSupervision(main, constraints, weight=beside.weight, start=beside.start_epoch)
+    if beside := supervision.beside:
+        penalty = build_penalty(beside.kind, beside)
+        constraints = ShapeSupervision(build_loss(beside, classes, penalty, section="supervision.beside"))
+        main = CombinedSupervision(main, constraints, weight=beside.weight, start=beside.start_epoch)
+    if edges := supervision.edge_length:
+        along = EdgeLengthSupervision(EdgeLengthLoss(edges.sigma, softmax=True))
+        main = CombinedSupervision(main, along, weight=edges.weight, name="train_edge_length")
+    return main
 
 
 def build_penalty(kind: str, settings: ConstraintsConfig) -> Penalty:

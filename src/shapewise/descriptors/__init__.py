@@ -1,6 +1,6 @@
 """Probabilities in, numbers out: pure, differentiable functions that describe the shape of each class."""
 
-from shapewise.descriptors.boundary import laplacian, length, potts_length
+from shapewise.descriptors.boundary import edge_length, laplacian, length, potts_length
 from shapewise.descriptors.convexity import convexity
 from shapewise.descriptors.geometry import centroid, covariance, elongation, orientation, spread, volume
 from shapewise.descriptors.higher import exponents, fourth_moments, third_moments
@@ -19,6 +19,7 @@ __all__ = [
     "covariance",
     "describe_together",
     "difference",
+    "edge_length",
     "elongation",
     "exponents",
     "fourth_moments",

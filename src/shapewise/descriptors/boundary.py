@@ -14,7 +14,7 @@ from shapewise.descriptors.neighbours import Neighbours, Weights, sides, weighte
 from shapewise.descriptors.precision import at_least_float32
 from shapewise.descriptors.registry import register
 from shapewise.errors import ArgumentError
-from shapewise.typing import Float, Probs, Spacing, Tensor, Values
+from shapewise.typing import Float, Image, Probs, Spacing, Tensor, Values
 
 CACHE_PIXELS = 3 * 2**15
 """Pixels that a thread sweeps at a time: three such float32 arrays stay in a core's second-level cache."""
@@ -82,6 +82,46 @@ def potts_length(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     tensor([[[8.]]])
     """
     return length(probs, weights="potts", spacing=spacing)
+
+
+@at_least_float32
+def edge_length(probs: Probs, images: Image, *, sigma: float, spacing: Spacing | None = None) -> Values:
+    """Length of the boundary of each class where the image has no edge, Σ |s_i − s_j| w_ij g_ij.
+
+    g = exp(−(I_i − I_j)² / 2σ²) is 1 between equal pixels, and next to 0 across an edge: a boundary along the
+    edges of the image costs least. Crofton weights and all neighbours, as in `length`, which is σ = ∞.
+
+    Args:
+        probs: class probabilities ``(B, K, *S)``.
+        images: intensities ``(B, C, *S)``; squared differences add up over the channels.
+        sigma: the difference of intensities from which on there is an edge.
+        spacing: distance between pixel centres along each axis; pixels without it.
+
+    Returns:
+        ``(B, K, 1)``. The boundary of an absent class does not exist; 0 stands in for its length.
+
+    Raises:
+        ArgumentError: the images are not of the probabilities' size, sigma is not positive, or the spacing
+            does not fit.
+
+    Source: the contrast-sensitive smoothness of Boykov and Jolly, ICCV 2001; geodesic active contours.
+
+    >>> probs = torch.zeros(1, 1, 4, 4)
+    >>> probs[..., 2:] = 1
+    >>> edge_length(probs, torch.zeros(1, 1, 4, 4), sigma=1.0), edge_length(probs, 3 * probs, sigma=1.0)
+    (tensor([[[3.2368]]]), tensor([[[0.0360]]]))
+    """
+    if (len(images), *images.shape[2:]) != (len(probs), *probs.shape[2:]):
+        expected = f"of shape ({len(probs)}, C, {', '.join(map(str, probs.shape[2:]))})"
+        raise ArgumentError("images", expected=expected, found=tuple(images.shape))
+    if not sigma > 0:
+        raise ArgumentError("sigma", expected="a positive number", found=sigma)
+    images, lengths = images.to(probs.dtype), []
+    for offset, weight in weighted_neighbours(probs.ndim - 2, None, "crofton", spacing):
+        i, j = sides(offset)
+        contrast = ((images[i] - images[j]) / sigma).square().sum(1, keepdim=True)
+        lengths.append(weight * ((probs[i] - probs[j]).abs() * (-contrast / 2).exp()).flatten(2).sum(-1))
+    return torch.stack(lengths).sum(0).unsqueeze(-1)
 
 
 def laplacian(

@@ -6,6 +6,7 @@ from shapewise.training.module import Optimisation, SegmentationModule
 from shapewise.training.sampling import CaseBatches, EpochShuffle
 from shapewise.training.supervision import (
     CombinedSupervision,
+    EdgeLengthSupervision,
     PixelSupervision,
     ProjectionSupervision,
     ShapeSupervision,
@@ -16,6 +17,7 @@ from shapewise.training.supervision import (
 __all__ = [
     "CaseBatches",
     "CombinedSupervision",
+    "EdgeLengthSupervision",
     "EpochLog",
     "EpochShuffle",
     "EpochTargets",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from shapewise.constraints import Bounds
-from shapewise.losses import MomentProjectionLoss, ShapeConstraintLoss
+from shapewise.losses import EdgeLengthLoss, MomentProjectionLoss, ShapeConstraintLoss
 from shapewise.losses.moment_projection import ProjectionReport
 from shapewise.typing import Logits
 
@@ -111,28 +111,52 @@ class ProjectionSupervision(nn.Module):
         """Nothing here changes from epoch to epoch."""
 
 
-class CombinedSupervision(nn.Module):
-    """A supervision, and constraints that pull beside it from some epoch on."""
+class EdgeLengthSupervision(nn.Module):
+    """Boundaries that follow the image; it sees neither masks nor numbers."""
 
-    def __init__(self, main: Supervision, beside: ShapeSupervision, *, weight: float, start: int) -> None:
+    def __init__(self, loss: EdgeLengthLoss) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
+        """Score `logits` against `batch["image"]`."""
+        total: Tensor = self.loss(logits, batch["image"])
+        return total
+
+    def start_epoch(self, epoch: int) -> None:
+        """Nothing here changes from epoch to epoch."""
+
+
+class CombinedSupervision(nn.Module):
+    """A supervision, and what pulls beside it from some epoch on, logged by a name of its own."""
+
+    def __init__(
+        self,
+        main: Supervision,
+        beside: ShapeSupervision | EdgeLengthSupervision,
+        *,
+        weight: float,
+        start: int = 0,
+        name: str = "train_beside",
+    ) -> None:
         super().__init__()
         self.main, self.beside = main, beside
-        self.weight, self.start = weight, start
+        self.weight, self.start, self.name = weight, start, name
         self.epoch = 0
         self.measures: Mapping[str, Tensor] = {}
 
     def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
-        """Add the constraints' loss, weighed, to the main one."""
+        """Add the other loss, weighed, to the main one."""
         total: Tensor = self.main(logits, batch)
         self.measures = self.main.measures
         if self.epoch >= self.start:
-            constraints: Tensor = self.beside(logits, batch)
-            self.measures = {**self.measures, "train_beside": constraints.detach()}
-            total = total + self.weight * constraints
+            added: Tensor = self.beside(logits, batch)
+            self.measures = {**self.measures, self.name: added.detach()}
+            total = total + self.weight * added
         return total
 
     def start_epoch(self, epoch: int) -> None:
-        """Move both on; the constraints' schedule begins where they do."""
+        """Move both on; a schedule of constraints begins where they do."""
         self.epoch = epoch
         self.main.start_epoch(epoch)
         self.beside.start_epoch(max(0, epoch - self.start))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def as_volume(logits: Tensor, batch: Mapping[str, Any]) -> tuple[Tensor, dict[str, Any]]:
-    """Join the slices' logits, (D, K, H, W), to (1, K, D, H, W); the numbers of the first speak for all.
+    """Join slices' logits, (D, K, H, W), and images to (1, K, D, H, W); the first's numbers speak for all.
 
     >>> import torch
     >>> batch = {"index": torch.tensor([4, 5]), "targets": {"volume": torch.ones(2, 3, 1, 3)}}
@@ -17,6 +17,6 @@ def as_volume(logits: Tensor, batch: Mapping[str, Any]) -> tuple[Tensor, dict[st
     >>> logits.shape, batch["index"], batch["targets"]["volume"].shape
     (torch.Size([1, 4, 2, 8, 8]), tensor([4]), torch.Size([1, 3, 1, 3]))
     """
-    joined = {name: batch[name].movedim(0, 1)[None] for name in ("belief",) if name in batch}
+    joined = {name: batch[name].movedim(0, 1)[None] for name in ("image", "belief") if name in batch}
     targets = {name: each[:1] for name, each in batch["targets"].items()}
     return logits.movedim(0, 1)[None], {**batch, **joined, "index": batch["index"][:1], "targets": targets}
