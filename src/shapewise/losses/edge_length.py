@@ -46,4 +46,5 @@ class EdgeLengthLoss(nn.Module):
             probs = probabilities(input, softmax=self.softmax, sigmoid=False)
             lengths = edge_length(probs[:, 1:], images, sigma=self.sigma)
         space = probs.shape[2:]
-        return lengths.sum(1).mean() / math.prod(space) ** (1 - 1 / len(space))
+        total: Tensor = lengths.sum(1).mean() / math.prod(space) ** (1 - 1 / len(space))
+        return total
