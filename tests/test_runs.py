@@ -113,7 +113,7 @@ SUPERVISIONS: dict[str, dict[str, object]] = {
     "projection": {"kind": "projection", **MOMENTS},
     "projection of volumes": {"kind": "projection", "extent": "volume"},
     "projection renewed each epoch": {"kind": "projection", "renew": "epoch", "beside": {"start_epoch": 1}},
-    "volumes renewed each epoch": {"kind": "projection", "extent": "volume", "renew": "epoch"},
+    "volumes renewed each step": {"kind": "projection", "extent": "volume", "renew": "step"},
     "barrier on volumes": {"kind": "barrier", "extent": "volume"},
     "projection, length beside": {"kind": "projection", "beside": {"kind": "barrier", "start_epoch": 1}},
     "scribbles": {"kind": "scribbles"},

@@ -163,7 +163,9 @@ class SupervisionConfig(ConstraintsConfig):
     teacher: bool = Field(
         False, description="project what the average of the weights says of the unchanged image"
     )
-    renew: Literal["step", "epoch"] = Field("step", description="how often a projection's targets are made")
+    renew: Literal["auto", "step", "epoch"] = Field(
+        "auto", description="how often a projection's targets are made; auto: each epoch for volumes"
+    )
     beside: BesideConfig | None = Field(None, description="constraints that pull as well")
     edge_length: EdgeLengthConfig | None = Field(None, description="a price on boundaries off the edges")
 
@@ -171,6 +173,14 @@ class SupervisionConfig(ConstraintsConfig):
     def needs_numbers(self) -> bool:
         """Whether there is no learning without a descriptor table."""
         return self.kind not in ("pixels", "scribbles") or self.beside is not None
+
+    @property
+    def renewed_each_epoch(self) -> bool:
+        """Whether targets last for an epoch: if asked for, or for volumes if nothing stands against it."""
+        if self.renew != "auto":
+            return self.renew == "epoch"
+        alone = self.beside is None and not self.teacher
+        return self.kind == "projection" and self.extent == "volume" and alone
 
 
 class TrainingConfig(Section):
@@ -230,7 +240,7 @@ class Experiment(Section):
             raise ValueError(f"supervision.extent must be slice where the kind is {supervision.kind}")
         if supervision.teacher and not (supervision.kind == "projection" and self.training.weight_average):
             raise ValueError("supervision.teacher needs the kind projection and a training.weight_average")
-        if supervision.renew == "epoch":
+        if supervision.renewed_each_epoch:
             check_renewal(supervision)
         if self.training.image_clip and self.training.precision == "16-mixed":
             raise ValueError("training.image_clip needs unscaled gradients: precision 32-true or bf16-mixed")

@@ -108,7 +108,7 @@ def build_epoch_targets(
 ) -> EpochTargets | None:
     """Build what makes targets once an epoch; None where each step makes its own."""
     supervision = experiment.supervision
-    if supervision.renew == "step":
+    if not supervision.renewed_each_epoch:
         return None
     whole = supervision.extent == "volume"
     if whole:
@@ -129,7 +129,7 @@ def build_loaders(
     volumes = experiment.supervision.extent == "volume"
     each: DataLoader[object]
     held_out: DataLoader[object]
-    if volumes and experiment.supervision.renew == "step":
+    if volumes and not experiment.supervision.renewed_each_epoch:
         order = CaseBatches(train.cases, seed=training.seed)
         each = DataLoader(train.slices, batch_size=None, sampler=order, num_workers=workers)
     else:
