@@ -86,6 +86,7 @@ def test_overrides_are_typed_and_dotted(tmp_path: Path) -> None:
             "supervision: {relations: [{kind: ratio, classes: [A, B], lowr: 1}]}",
             "did you mean `supervision.relations.0.lower`",
         ),
+        ("supervision: {kind: barrier, teacher: true}", "supervision.teacher needs the kind projection"),
         ("- 1", "a mapping"),
         ("training: {epochs: 1}\ntraining: {epochs: 2}", "the key training twice"),
         ("a: [", "valid YAML"),

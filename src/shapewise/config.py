@@ -161,7 +161,7 @@ class SupervisionConfig(ConstraintsConfig):
     error: float = Field(0.0, ge=0, description="relative error of the numbers that a projection allows for")
     tolerance: float = Field(0.0, ge=0, description="how far a projection leaves a number alone, relative")
     teacher: bool = Field(
-        False, description="project what the average of the weights says of the unchanged image"
+        False, description="project what the network that is kept says of the unchanged image"
     )
     renew: Literal["auto", "step", "epoch"] = Field(
         "auto", description="how often a projection's targets are made; auto: each epoch for volumes"
@@ -238,10 +238,10 @@ class Experiment(Section):
             raise ValueError("supervision.descriptors must name at least one descriptor")
         if supervision.extent == "volume" and supervision.kind in ("pixels", "scribbles", "regions"):
             raise ValueError(f"supervision.extent must be slice where the kind is {supervision.kind}")
-        if supervision.teacher and not (supervision.kind == "projection" and self.training.weight_average):
-            raise ValueError("supervision.teacher needs the kind projection and a training.weight_average")
         if supervision.renewed_each_epoch:
             check_renewal(supervision)
+        if supervision.teacher and supervision.kind != "projection":
+            raise ValueError("supervision.teacher needs the kind projection")
         if self.training.image_clip and self.training.precision == "16-mixed":
             raise ValueError("training.image_clip needs unscaled gradients: precision 32-true or bf16-mixed")
         return self

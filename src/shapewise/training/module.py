@@ -56,9 +56,10 @@ class SegmentationModule(pl.LightningModule):
         validation_case: the number of the case that each validation slice belongs to, (N,).
         seed: decides augmentation and dropout, epoch by epoch.
         whole_volumes: a batch is the slices of one case, and the numbers are about its volume.
-        teacher: the supervision is told what the average of the weights says of the unchanged images.
         epoch_targets: makes the targets once an epoch, from the network that is kept; a batch is then one of
             slices, whatever the numbers are about.
+        teacher: the supervision is told what the average of the weights, or without one the network itself,
+            says of the unchanged images.
     """
 
     def __init__(
@@ -165,8 +166,9 @@ class SegmentationModule(pl.LightningModule):
 
     @torch.no_grad()
     def taught(self, images: Tensor) -> Tensor:
-        """What the network that is kept says of images as they are."""
+        """What the network that is kept says of images as they are, in evaluation mode."""
         logits: Tensor = self.kept.eval()(images)
+        self.kept.train()
         return logits
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_index: int) -> None:
