@@ -90,6 +90,9 @@ class NetworkConfig(Section):
 
     name: str = "enet"
     options: dict[str, Any] = {}
+    output_bias: Literal["random", "volumes"] = Field(
+        "random", description="what it says of a class before it has seen an image"
+    )
 
 
 class ScheduleConfig(Section):

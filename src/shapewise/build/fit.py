@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from shapewise.build.cases import Split, annotated_cases, build_preprocessing
+from shapewise.build.output_bias import mean_shares, set_output_bias
 from shapewise.build.slices import Prepared, build_training, build_validation
 from shapewise.build.supervision import build_loss, build_supervision
 from shapewise.config import AugmentationConfig, Experiment
@@ -75,6 +76,7 @@ def build_fit(
     Raises:
         DataError: pixel supervision without masks, shape supervision without numbers, or a validation split
             with neither.
+        ConfigError: the output's bias is to be that of the annotated volumes, and there is none of either.
     """
     supervision, training = experiment.supervision, experiment.training
     # What can be wrong with the experiment is found before any slice is prepared.
@@ -83,6 +85,9 @@ def build_fit(
     if supervision.needs_numbers and table is None:
         raise DataError("data.table", expected="a descriptor table, or masks to describe", found="neither")
     train = build_training(experiment, study, annotated_cases(experiment, split, "train"), table, cache)
+    whole = supervision.extent == "volume"
+    if experiment.network.output_bias == "volumes":
+        set_output_bias(network, mean_shares(train, study.classes, whole=whole))
     held_out = annotated_cases(experiment, split, "validation")
     validation = build_validation(experiment, study, held_out, table, cache)
     module = SegmentationModule(
@@ -94,7 +99,7 @@ def build_fit(
         yardstick=None if table is None else build_loss(supervision, study.classes, Hinge()),
         validation_case=torch.tensor(validation.cases),
         seed=training.seed,
-        whole_volumes=supervision.extent == "volume",
+        whole_volumes=whole,
         teacher=supervision.teacher,
         epoch_targets=build_epoch_targets(experiment, learning, train, cache),
     )
