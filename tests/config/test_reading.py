@@ -13,7 +13,7 @@ from shapewise.config import (
 )
 from shapewise.errors import ConfigError
 
-EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
 def write(path: Path, text: str) -> Path:

@@ -1,0 +1,138 @@
+"""From an experiment file, its parents and the command line to an experiment, or a line of what is wrong."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from shapewise.config.sections import Experiment, RelationConfig, valid_keys
+from shapewise.errors import ConfigError
+
+
+def load_experiment(path: Path, overrides: list[str] | None = None) -> Experiment:
+    """Read an experiment file, apply `key=value` overrides, and validate the whole.
+
+    Args:
+        path: YAML file. Its key `extends` may name another file, relative to it, whose values it inherits.
+        overrides: dotted keys with YAML values, such as `training.epochs=3`.
+
+    Raises:
+        ConfigError: the file is missing or no YAML mapping, a key is unknown (the nearest valid one is
+            named), or a value is out of its range.
+    """
+    content = _read_with_parents(path, seen=())
+    for override in overrides or []:
+        _apply(content, override)
+    return parse_experiment(content, where=str(path))
+
+
+def parse_experiment(content: dict[str, Any], *, where: str) -> Experiment:
+    """Validate a nested mapping as an `Experiment`; `where` names its origin in errors.
+
+    >>> parse_experiment({"name": "mine", "supervision": "quadratic"}, where="here").supervision.kind
+    'quadratic'
+    >>> parse_experiment({"epochs": 3}, where="here")
+    Traceback (most recent call last):
+    shapewise.errors.ConfigError: here: expected a known key (did you mean `training.epochs`?), found `epochs`
+    """
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise _explain(error, where) from None
+
+
+def dump_experiment(experiment: Experiment) -> str:
+    """Write an experiment as YAML that `load_experiment` reads back to the same experiment."""
+    return yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False)
+
+
+def _read_with_parents(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    resolved = path.resolve()
+    if resolved in seen:
+        raise ConfigError(path, expected="`extends` to end somewhere", found="a circle of files")
+    content = _read_yaml(path)
+    parent = content.pop("extends", None)
+    if parent is None:
+        return content
+    return _merge(_read_with_parents(path.parent / str(parent), (*seen, resolved)), content)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(path, expected="a readable experiment file", found=error) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(path, expected="valid YAML", found=" ".join(str(error).split())) from None
+    if not isinstance(content, dict):
+        raise ConfigError(path, expected="a mapping of keys to values", found=type(content).__name__)
+    if isinstance(content.get("supervision"), str):  # short for its kind, which heirs keep
+        content["supervision"] = {"kind": content["supervision"]}
+    return content
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """Refuses what plain YAML lets pass: a key twice, the last of which would win in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build one mapping."""
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise yaml.YAMLError(f"the key {twice[0]} twice in line {node.start_mark.line + 1} and below")
+        return super().construct_mapping(node, deep=deep)
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError("command line", expected="an override of the form key=value", found=f"`{override}`")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError("command line", expected=f"a YAML value for {key}", found=f"`{text}`") from None
+    *sections, leaf = key.split(".")
+    for section in sections:
+        inner = content.get(section)
+        content[section] = inner = dict(inner) if isinstance(inner, dict) else {}
+        content = inner
+    content[leaf] = value
+
+
+def _explain(error: ValidationError, where: str) -> ConfigError:
+    first = error.errors()[0]
+    place, messages = first["loc"], {"missing": "given", "tuple_type": "a list"}
+    if first["type"] == "missing" and isinstance(place[-1], int):
+        place, messages = place[:-1], {"missing": "a longer list"}
+    key = ".".join(str(part) for part in place)
+    if first["type"] == "extra_forbidden":
+        near = _nearest(key)
+        hint = f" (did you mean `{near}`?)" if near else ""
+        return ConfigError(where, expected=f"a known key{hint}", found=f"`{key}`")
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = messages.get(first["type"], message)
+    found = repr(first["input"]) if key else "none"
+    return ConfigError(where, expected=f"`{key}` to be {message}" if key else message, found=found)
+
+
+def _nearest(key: str) -> str | None:
+    section, _, leaf = key.rpartition(".")
+    if section.startswith("supervision.relations."):  # a list, whose keys `valid_keys` does not know
+        near = difflib.get_close_matches(leaf, RelationConfig.model_fields, n=1, cutoff=0.5)
+        return f"{section}.{near[0]}" if near else None
+    keys = valid_keys()
+    same_leaf = [valid for valid in keys if valid.rpartition(".")[2] == key.rpartition(".")[2]]
+    close = same_leaf or difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
+    return close[0] if close else None
