@@ -106,6 +106,10 @@ def test_the_same_seed_gives_the_same_initial_weights_whatever_the_supervision(
 
 
 MOMENTS = {"descriptors": ["volume", "centroid", "spread"]}
+PRIORS = [
+    {"kind": "value", "classes": ["LV"], "descriptor": "convexity", "lower": 0.95, "scale": 0.1},
+    {"kind": "contact", "classes": ["LV", "RV"], "upper": 0, "scale": 10},
+]
 SUPERVISIONS: dict[str, dict[str, object]] = {
     "pixels": {"kind": "pixels"},
     "quadratic": {"kind": "quadratic", **MOMENTS},
@@ -115,7 +119,14 @@ SUPERVISIONS: dict[str, dict[str, object]] = {
     "projection renewed each epoch": {"kind": "projection", "renew": "epoch", "beside": {"start_epoch": 1}},
     "volumes renewed each step": {"kind": "projection", "extent": "volume", "renew": "step"},
     "barrier on volumes": {"kind": "barrier", "extent": "volume"},
+    "barrier on volumes, with edges": {"kind": "barrier", "extent": "volume", "edge_length": {}},
     "projection, length beside": {"kind": "projection", "beside": {"kind": "barrier", "start_epoch": 1}},
+    "projection, priors beside": {
+        "kind": "projection",
+        "teacher": True,
+        "beside": {"descriptors": [], "relations": PRIORS, "start_epoch": 1},
+        "edge_length": {},
+    },
     "scribbles": {"kind": "scribbles"},
     "regions": {"kind": "regions"},
 }
@@ -134,6 +145,7 @@ def test_every_supervision_trains(
     assert ("train_converged" in log) == (supervision["kind"] == "projection")
     if "beside" in supervision:
         assert list(log["train_beside"].notna()) == [False, True]
+    assert ("train_edge_length" in log) == ("edge_length" in supervision)
 
 
 def test_labels_drawn_from_numbers_need_no_mask(

@@ -109,7 +109,7 @@ def edge_length(probs: Probs, images: Image, *, sigma: float, spacing: Spacing |
     >>> probs = torch.zeros(1, 1, 4, 4)
     >>> probs[..., 2:] = 1
     >>> edge_length(probs, torch.zeros(1, 1, 4, 4), sigma=1.0), edge_length(probs, 3 * probs, sigma=1.0)
-    (tensor([[[3.2368]]]), tensor([[[0.0360]]]))
+    (tensor([[[3.2369]]]), tensor([[[0.0360]]]))
     """
     if (len(images), *images.shape[2:]) != (len(probs), *probs.shape[2:]):
         expected = f"of shape ({len(probs)}, C, {', '.join(map(str, probs.shape[2:]))})"
