@@ -118,7 +118,6 @@ SUPERVISIONS: dict[str, dict[str, object]] = {
     "projection of volumes": {"kind": "projection", "extent": "volume"},
     "projection renewed each epoch": {"kind": "projection", "renew": "epoch", "beside": {"start_epoch": 1}},
     "volumes renewed each step": {"kind": "projection", "extent": "volume", "renew": "step"},
-    "barrier on volumes": {"kind": "barrier", "extent": "volume"},
     "barrier on volumes, with edges": {"kind": "barrier", "extent": "volume", "edge_length": {}},
     "projection, length beside": {"kind": "projection", "beside": {"kind": "barrier", "start_epoch": 1}},
     "projection, priors beside": {
