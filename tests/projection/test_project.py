@@ -17,7 +17,7 @@ from torch.nn.functional import one_hot
 from shapewise.constraints import Bounds
 from shapewise.descriptors import describe_together
 from shapewise.errors import ArgumentError
-from shapewise.projection import annotated_moments, moment_projection, sharpen
+from shapewise.projection import annotated_moments, moment_projection, sharpen, sharpen_within
 
 MOMENTS = {
     "spread": ("volume", "centroid", "spread"),
@@ -355,3 +355,26 @@ def disc(centre: tuple[float, float], radius: float) -> Tensor:
     row, column = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
     inside = torch.sigmoid(radius - ((row - centre[0]) ** 2 + (column - centre[1]) ** 2).sqrt())
     return torch.stack([1 - inside, inside])[None]
+
+
+@pytest.mark.parametrize("names", [("volume",), MOMENTS["spread"], MOMENTS["covariance"]])
+def test_what_is_sharpened_within_its_moments_keeps_them(names: tuple[str, ...]) -> None:
+    probs = soft()
+    values = described(probs, names)
+    moments = annotated_moments(values, 2)
+    sharper = sharpen_within(probs, 2.0, moments, iterations=40, ridge=0.0)
+    for name, value in described(sharper, names).items():
+        torch.testing.assert_close(value, values[name], rtol=0.02, atol=0.05)
+    entropy, before = (-(p * p.clamp_min(1e-30).log()).sum() for p in (sharper, probs))
+    assert entropy < 0.9 * before
+    torch.testing.assert_close(sharpen_within(probs, 1.0, moments), probs)
+
+
+def test_sharpening_within_moments_leaves_the_absent_absent() -> None:
+    probs = soft().float()
+    probs[:, 2] = 0
+    probs /= probs.sum(1, keepdim=True)
+    moments = annotated_moments(described(probs, MOMENTS["covariance"]), 2)
+    sharper = sharpen_within(probs, 3.0, moments)
+    assert sharper.isfinite().all()
+    assert (sharper[:, 2] == 0).all()

@@ -14,8 +14,8 @@ from shapewise.descriptors import describe_together
 from shapewise.descriptors.masks import one_hot
 from shapewise.errors import ArgumentError
 from shapewise.losses.inputs import SIZES, Target, annotation, probabilities
-from shapewise.projection import Projection, annotated_moments, moment_projection, sharpen
-from shapewise.projection.annotated import check_moments
+from shapewise.projection import Projection, annotated_moments, moment_projection, sharpen_within
+from shapewise.projection.annotated import AnnotatedMoments, check_moments
 from shapewise.typing import Logits, Probs
 
 
@@ -40,8 +40,8 @@ class MomentProjectionLoss(nn.Module):
     Args:
         descriptors: moments to be met, among ``volume``, ``centroid``, ``spread``, ``covariance``,
             ``third_moments`` and ``fourth_moments``.
-        sharpening: what the target's log-probabilities are multiplied by; 1 leaves it as it is. A sharper
-            target has the annotated moments no longer exactly.
+        sharpening: what the target's log-probabilities are multiplied by, before it is given its moments
+            back; 1 leaves it as it is.
         error: standard deviation of the annotator's error, relative: discrepancies that it explains move the
             target by a fifth of what they would.
         tolerance: likewise, how far a number may be off and be left alone.
@@ -121,14 +121,15 @@ class MomentProjectionLoss(nn.Module):
         with torch.autocast(input.device.type, enabled=False):
             log_probs = self._log_probs(input)
             prior = log_probs if belief is None else self._log_probs(belief)
-            projection = self._project(prior.detach(), target, near)
-            target_probs = sharpen(projection.probs, self.sharpening)
+            moments = self._moments(prior.detach(), target)
+            projection = moment_projection(prior.detach(), moments, iterations=self.iterations, near=near)
+            target_probs = sharpen_within(projection.probs, self.sharpening, moments)
             each = -(target_probs * log_probs).sum(1).flatten(1).mean(1)
         if self.reduction != "none":
             each = each.mean() if self.reduction == "mean" else each.sum()
         return ProjectionReport(each, projection, target_probs)
 
-    def _project(self, log_probs: Tensor, target: Target, near: Tensor | None) -> Projection:
+    def _moments(self, log_probs: Tensor, target: Target) -> AnnotatedMoments:
         if isinstance(target, Mapping):
             names = [*self.descriptors, *(name for name in SIZES if name in target)]
             given = {name: annotation(name, target, log_probs[:, 1:]) for name in names}
@@ -136,8 +137,7 @@ class MomentProjectionLoss(nn.Module):
             names = list(dict.fromkeys((*self.descriptors, "volume", "spread")))
             given = {**describe_together(one_hot(target, log_probs, first=1), names)}
         doubt = {"error": self.error, "tolerance": self.tolerance}
-        moments = annotated_moments(given, log_probs.ndim - 2, descriptors=self.descriptors, **doubt)
-        return moment_projection(log_probs, moments, iterations=self.iterations, near=near)
+        return annotated_moments(given, log_probs.ndim - 2, descriptors=self.descriptors, **doubt)
 
     def _log_probs(self, input: Tensor) -> Tensor:
         plain = probabilities(input, softmax=False, sigmoid=False)

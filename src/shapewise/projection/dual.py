@@ -11,6 +11,7 @@ no feature is ever computed on the full grid.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import NamedTuple
 
 import torch
@@ -48,6 +49,12 @@ class Problem:
             (power[:, first, :, :, None] * power[:, second, :, None, :]).flatten(3) for power in self.powers
         ]
 
+    def onto(self, moments: AnnotatedMoments) -> Problem:
+        """The same with other bounds on the same features."""
+        other = copy(self)
+        other.moments = moments
+        return other
+
     def bound(self, sign: Tensor) -> Tensor:
         """What each constraint is measured from, ``(B, K, P)``.
 
@@ -68,7 +75,11 @@ class Problem:
         probs = log_probs[:, 1:].exp()
         partition = logits[:, 0] - log_probs[:, 0]
         value = partition.flatten(1).sum(1) - (multipliers * bound)[..., 0].sum(1)
-        return Dual(value, self._pick(contract(probs, self.powers)), probs)
+        return Dual(value, self.sums(probs), probs)
+
+    def sums(self, probs: Tensor) -> Tensor:
+        """Σ q u^p of the objects' q ``(B, K, *S)``, ``(B, K, P)``."""
+        return self._pick(contract(probs, self.powers))
 
     def hessian(self, probs: Tensor, bound: Tensor) -> Tensor:
         """Covariances of the features under q, ``(B, K P, K P)``."""

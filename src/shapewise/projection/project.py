@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -17,6 +18,12 @@ from shapewise.typing import Logits, Probs
 
 FLOOR = -14.0
 """The least log-probability: a network that is sure of its mistake can still be talked out of it."""
+
+
+ACCURACY = 1e-2
+"""Largest slope of the cost, in sizes of the object, that counts as converged."""
+
+HALF_A_PIXEL = 0.5
 
 
 class Projection(NamedTuple):
@@ -43,7 +50,7 @@ def moment_projection(
     *,
     ridge: float = 1e-3,
     iterations: int = 12,
-    accuracy: float = 1e-2,
+    accuracy: float = ACCURACY,
     near: Tensor | None = None,
 ) -> Projection:
     """Find the distribution with the annotated moments that is closest to a prediction in KL divergence.
@@ -85,12 +92,48 @@ def moment_projection(
         log_probs, moments = log_probs.masked_fill(~there, -math.inf), moments.like(log_probs)
         problem = Problem(log_probs, moments)
         if moments.variance is not None:
-            start = torch.zeros_like(moments.lower)
-            sums = problem.evaluate(start, problem.bound(start)).sums
-            problem = Problem(log_probs, doubted(moments, moments.variance, sums))
+            sums = problem.sums(log_probs.exp()[:, 1:])
+            problem = problem.onto(doubted(moments, moments.variance, sums))
         found = minimise(problem, ridge=ridge, iterations=iterations, accuracy=accuracy, near=near)
         probs = problem.tilted(found.multipliers, problem.bound(found.multipliers)).softmax(1)
         return Projection(probs, *found)
+
+
+@torch.no_grad()
+def sharpen_within(
+    probs: Probs, factor: float, moments: AnnotatedMoments, *, ridge: float = 1e-3, iterations: int = 4
+) -> Probs:
+    """Sharpen a distribution, and give it back the moments that it had: what is unsure does not shrink.
+
+    Args:
+        probs: ``(B, 1 + K, *S)``, such as a projection; of an absent class 0.
+        factor: what the log-probabilities are multiplied by.
+        moments: which moments these are, of objects that are there; their bounds do not count.
+        ridge: as in `moment_projection`.
+        iterations: as in `moment_projection`; the way back is short.
+
+    Returns:
+        ``(B, 1 + K, *S)``. An object of less than half a pixel, and one that no rounds bring back, is what
+        `sharpen` makes of it.
+
+    >>> from shapewise.projection import annotated_moments
+    >>> unsure = torch.tensor([0.7, 0.3])[None, :, None, None].expand(1, 2, 8, 8)
+    >>> volume = annotated_moments({"volume": torch.tensor([[[0.3 * 64]]])}, 2)
+    >>> sharpen(unsure, 3.0)[0, 1].sum().round(), sharpen_within(unsure, 3.0, volume)[0, 1].sum().round()
+    (tensor(5.), tensor(19.))
+    """
+    sharper = sharpen(probs, factor)
+    if factor == 1:
+        return sharper
+    moments, log_probs = moments.like(probs), sharper.log()
+    problem = Problem(torch.where(log_probs.isneginf(), log_probs, log_probs.clamp_min(FLOOR)), moments)
+    sums = problem.sums(probs[:, 1:])
+    volume = sums[..., :1]
+    own = torch.cat([volume, sums[..., 1:] / volume.clamp_min(HALF_A_PIXEL)], -1)
+    known = moments.known & (volume > HALF_A_PIXEL)
+    problem = problem.onto(replace(moments, lower=own, upper=own, known=known, variance=None))
+    found = minimise(problem, ridge=ridge, iterations=iterations, accuracy=ACCURACY)
+    return problem.tilted(found.multipliers, problem.bound(found.multipliers)).softmax(1)
 
 
 def sharpen(probs: Probs, factor: float) -> Probs:
