@@ -17,11 +17,23 @@ from matplotlib.axes import Axes
 from run import Run, planned, values_a_patient
 
 from shapewise.plots.style import INK, MUTED, blank_figure, quieten, run_colour, run_marker, save
-from shapewise.run_folder import RunFolder
 
 SIZE = (7.5, 4.2)
 LINES = {"taken as exact": "error_{}", "the error is known": "error_{}_allowed"}
 ERRORS = (5, 10, 20)
+ECONOMY = {
+    "report": "class volumes of a report, priors",
+    "presence_only": "presence, priors",
+    "volumes_of_slices": "V, priors",
+    "whole_volume": "V, C, Σ of the volume",
+    "every_fourth_slice": "every fourth slice",
+    "every_second_slice": "every second slice",
+    "projection_vcd": "V, C, D",
+    "projection": "V, C, Σ",
+    "projection_order_3": "order 3",
+    "projection_order_4": "order 4",
+}
+"""The arms that differ in how much they are told, and what the figure calls them."""
 
 
 def measured(runs: list[Run]) -> pd.DataFrame:
@@ -31,7 +43,6 @@ def measured(runs: list[Run]) -> pd.DataFrame:
             "arm": run.arm,
             "dice": pd.read_csv(run.folder / "metrics.csv").groupby("class")["dice"].mean().mean(),
             "values": values_a_patient(run.folder),
-            "poorer": poorer(run.folder),
         }
         for run in runs
         if (run.folder / "metrics.csv").exists()
@@ -39,28 +50,23 @@ def measured(runs: list[Run]) -> pd.DataFrame:
     if not rows:
         sys.exit("no run of these is finished")
     found = pd.DataFrame(rows).groupby("arm", sort=False)
-    return found.agg(
-        dice=("dice", "mean"), spread=("dice", "std"), values=("values", "mean"), poorer=("poorer", "any")
-    ).fillna({"spread": 0.0})
-
-
-def poorer(folder: Path) -> bool:
-    """Whether a run's numbers had an error."""
-    return bool(RunFolder(folder).read_experiment().data.annotation.error)
+    return found.agg(dice=("dice", "mean"), spread=("dice", "std"), values=("values", "mean")).fillna(
+        {"spread": 0.0}
+    )
 
 
 def against_values(axes: Axes, found: pd.DataFrame, masks: float) -> None:
-    """Every arm that was told exact numbers, at as many as it was told."""
-    shown = found[(found["values"] > 0) & ~found["poorer"]].sort_values(["values", "dice"])
+    """Arms that differ in how much they are told, at as many values as that is."""
+    shown = found.loc[[arm for arm in ECONOMY if arm in found.index]]
     axes.errorbar(
         shown["values"], shown["dice"], shown["spread"], fmt="o", color=run_colour(0), capsize=3, markersize=5
     )
-    for number, (arm, row) in enumerate(shown.iterrows()):
-        place = (7, 4) if number % 2 else (7, -11)
-        axes.annotate(
-            str(arm), (row["values"], row["dice"]), place, textcoords="offset points", fontsize=8, color=INK
-        )
+    for number, (arm, row) in enumerate(shown.sort_values("values").iterrows()):
+        place = (6, 5) if number % 2 else (6, -11)
+        at = row["values"], row["dice"]
+        axes.annotate(ECONOMY[str(arm)], at, place, textcoords="offset points", fontsize=8, color=INK)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:.0f}")
     axes.set_xlabel("values a patient, both frames")
     beside(axes, masks)
 
