@@ -378,3 +378,17 @@ def test_sharpening_within_moments_leaves_the_absent_absent() -> None:
     sharper = sharpen_within(probs, 3.0, moments)
     assert sharper.isfinite().all()
     assert (sharper[:, 2] == 0).all()
+
+
+def test_where_numbers_contradict_one_another_the_volume_is_kept() -> None:
+    # A disc of radius 6 has a spread of 3 along each axis; with less there is no room for its volume.
+    values = {
+        "volume": torch.tensor([[[math.pi * 36]]], dtype=torch.float64),
+        "centroid": torch.tensor([[[12.0, 12.0]]], dtype=torch.float64),
+        "spread": torch.tensor([[[2.6, 2.6]]], dtype=torch.float64),
+    }
+    logits = torch.zeros(1, 2, 25, 25, dtype=torch.float64)
+    found = project(logits, values, iterations=60).probs[:, 1:]
+    volume, spread = (describe_together(found, (name,))[name] for name in ("volume", "spread"))
+    assert volume.item() == pytest.approx(math.pi * 36, rel=0.02)
+    assert 2.8 < spread.mean() < 3.2
