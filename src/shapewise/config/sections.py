@@ -133,7 +133,7 @@ class EdgeLengthConfig(Section):
     """Boundaries drawn to the edges of the image, whatever the kind."""
 
     weight: float = Field(0.01, gt=0, description="what their length in sides of the image is multiplied by")
-    sigma: float = Field(0.5, gt=0, description="the difference of intensities that makes an edge")
+    sigma: float = Field(0.2, gt=0, description="the difference of intensities that makes an edge")
 
 
 class SupervisionConfig(ConstraintsConfig):
