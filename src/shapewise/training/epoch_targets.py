@@ -72,5 +72,8 @@ class EpochTargets:
         if self.targets is None:
             shape = (len(self.slices.images), *like.shape[1:])
             with tempfile.TemporaryFile(dir=self.folder) as file:  # mapped, it outlives its handle
+                empty = bytes(2 * like[0].numel())
+                for _ in range(shape[0]):  # a disk that is full says so now: a mapped page could not
+                    file.write(empty)
                 self.targets = np.memmap(file, np.float16, "w+", shape=shape)
         return self.targets

@@ -144,9 +144,9 @@ class SegmentationModule(pl.LightningModule):
             raise DivergedError(
                 where, expected="a finite loss", found=f"{loss.item()}; lower the learning rate"
             )
-        measures = {"train_loss": loss, **self.supervision.measures}
+        measures: dict[str, Tensor | float] = {"train_loss": loss, **self.supervision.measures}
         if self.epoch_targets is not None:
-            measures["train_converged"] = torch.tensor(self.converged)
+            measures["train_converged"] = self.converged
         for name, value in measures.items():
             self.log(
                 name,
