@@ -4,7 +4,7 @@
 
 Each outline's highest, lowest, leftmost and rightmost points are taken from the masks, moved by a normal
 error, and made an ellipse as on the page. Myo's outline goes around LV, and RV's around Myo; the page's own
-code measures them. Where two errors press an outline flat, it is clicked again.
+code measures them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from shapewise.annotate.store import Place, State
 from shapewise.data.cases import Case
 from shapewise.data.layouts import find_cases
 from shapewise.data.table import write_table
-from shapewise.errors import ArgumentError
 
 AROUND = {"Myo": "LV", "RV": "Myo"}
 """Whose outline is cut out of a class's own; a ring's outline encloses the other class."""
@@ -47,12 +46,8 @@ def clicked(region: NDArray[np.bool_], error: float, generator: np.random.Genera
             # The outline runs half a pixel outside of the last pixel's centre.
             middle[axis] += 0.5 if end == points[:, axis].max() else -0.5
             extremes.append(middle)
-    while True:
-        moved = np.array(extremes) + generator.normal(0.0, error, (4, 2))
-        try:
-            return Drawn(shape=ellipse_through([(row, column) for row, column in moved.tolist()]))
-        except ArgumentError:
-            continue
+    moved = np.array(extremes) + generator.normal(0.0, error, (4, 2))
+    return Drawn(shape=ellipse_through([(row, column) for row, column in moved.tolist()]))
 
 
 def slices(

@@ -19,7 +19,7 @@ from run import Run, planned, values_a_patient
 from shapewise.plots.style import INK, MUTED, blank_figure, quieten, run_colour, run_marker, save
 
 SIZE = (7.5, 4.2)
-LINES = {"taken as exact": "error_{}", "the error is known": "error_{}_allowed"}
+LINES = {"taken as exact": "error_{}", "the error is known, sharpening 3": "error_{}_allowed"}
 ERRORS = (5, 10, 20)
 ECONOMY = {
     "report": "class volumes of a report, priors",
@@ -55,7 +55,7 @@ def measured(runs: list[Run]) -> pd.DataFrame:
     )
 
 
-def against_values(axes: Axes, found: pd.DataFrame, masks: float) -> None:
+def against_values(axes: Axes, found: pd.DataFrame) -> None:
     """Arms that differ in how much they are told, at as many values as that is."""
     shown = found.loc[[arm for arm in ECONOMY if arm in found.index]]
     axes.errorbar(
@@ -66,12 +66,14 @@ def against_values(axes: Axes, found: pd.DataFrame, masks: float) -> None:
         at = row["values"], row["dice"]
         axes.annotate(ECONOMY[str(arm)], at, place, textcoords="offset points", fontsize=8, color=INK)
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.margins(x=0.15)
+    for choose in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        choose("{x:.0f}")
     axes.set_xlabel("values a patient, both frames")
-    beside(axes, masks)
+    beside(axes, found)
 
 
-def against_error(axes: Axes, found: pd.DataFrame, masks: float) -> None:
+def against_error(axes: Axes, found: pd.DataFrame) -> None:
     """The arms of erring annotators, with the projection of exact numbers at 0."""
     for index, (label, pattern) in enumerate(LINES.items()):
         arms = {0: "projection", **{error: pattern.format(error) for error in ERRORS}}
@@ -89,11 +91,12 @@ def against_error(axes: Axes, found: pd.DataFrame, masks: float) -> None:
         )
     axes.set_xlabel("error of every number, % (a centroid's: twice that, of the spread)")
     axes.legend(frameon=False, fontsize=9, loc="lower left")
-    beside(axes, masks)
+    beside(axes, found)
 
 
-def beside(axes: Axes, masks: float) -> None:
-    """What masks give, and the axis that both figures share."""
+def beside(axes: Axes, found: pd.DataFrame) -> None:
+    """What the first arm reaches, the one of masks, and the axis that both figures share."""
+    masks = found["dice"].iloc[0]
     axes.axhline(masks, color=MUTED, linewidth=1, linestyle="--")
     axes.annotate(
         "every pixel", (0.995, masks), (0, 3), ("axes fraction", "data"), "offset points", ha="right"
@@ -115,7 +118,7 @@ def main() -> None:
     given.figures.mkdir(parents=True, exist_ok=True)
     for name, draw in (("values", against_values), ("error", against_error)):
         figure = blank_figure(*SIZE)
-        draw(figure.subplots(), found, found["dice"].iloc[0])
+        draw(figure.subplots(), found)
         save(figure, given.figures / f"{given.plan.stem}_{name}.png")
 
 

@@ -80,7 +80,9 @@ def table(runs: list[Run]) -> str:
         if (file := run.folder / "metrics.csv").exists():
             metrics = pd.read_csv(file)
             dice = metrics.groupby("class", sort=False)["dice"].mean()
-            distance = {"HD95, mm": metrics["hd95_mm"].mean()} if "hd95_mm" in metrics else {}
+            distance = (
+                {"HD95, mm": metrics["hd95_mm"].mean()} if metrics.get("hd95_mm", pd.Series()).any() else {}
+            )
             rows.append(
                 {
                     "arm": run.arm,

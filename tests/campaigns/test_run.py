@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from matplotlib.image import imread
 
 from shapewise.config import load_experiment
 
@@ -36,7 +38,7 @@ def test_a_campaign_runs_what_is_left_and_prints_its_table(
     plan = tmp_path / "plan.yaml"
     arms = {
         "pixels": {"experiment": experiment_file().name, "overrides": ["supervision.kind=pixels"]},
-        "barrier": {"experiment": experiment_file().name},
+        "projection": {"experiment": experiment_file().name},
     }
     plan.write_text(
         yaml.safe_dump({"overrides": ["training.epochs=1"], "seeds": [0, 1], "arms": arms}, sort_keys=False)
@@ -54,12 +56,19 @@ def test_a_campaign_runs_what_is_left_and_prints_its_table(
     trained = campaign("--data", phantom, "--seeds", "0")
     assert sorted(trained) == [
         f"{arm} seed 0: {command} ended with 0"
-        for arm in ("barrier", "pixels")
+        for arm in ("pixels", "projection")
         for command in ("evaluate", "train")
     ]
     assert campaign("--data", phantom, "--seeds", "0") == []
-    header, _, pixels, barrier = campaign("--table")
+    header, _, pixels, projection = campaign("--table")
     assert header.startswith("| arm | values a patient | seeds | RV | Myo | LV | mean | HD95, mm |")
     assert pixels.startswith("| pixels | masks | 1 |")
     assert pixels.endswith("| 1.000 |")
-    assert float(barrier.split("|")[2]) > 100
+    assert float(projection.split("|")[2]) > 100
+    drawn = tmp_path / "pictures"
+    command = [sys.executable, FOLDER / "figures.py", plan, "--out", tmp_path / "runs", "--figures", drawn]
+    subprocess.run(list(map(str, command)), check=True)
+    pictures = [imread(drawn / f"plan_{name}.png") for name in ("values", "error")]
+    for picture in pictures:
+        assert ((picture[..., :3] != 1).any(-1)).mean() > 0.01
+    assert not np.array_equal(*pictures)

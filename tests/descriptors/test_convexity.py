@@ -108,3 +108,9 @@ def test_without_a_boundary_1_stands_in(value):
     assert length(probs).item() == 0
     assert found.item() == 1
     assert slope.isfinite().all()
+
+
+def test_pieces_that_share_no_line_go_unseen() -> None:
+    probs = torch.zeros(1, 1, 12, 12)
+    probs[..., 5, 5] = probs[..., 6, 7] = 1
+    assert convexity(probs).item() == pytest.approx(1)

@@ -83,3 +83,20 @@ def test_the_projection_leaves_the_same_part_of_every_discrepancy() -> None:
     parts = gaps(found.probs) / gaps(logits.softmax(1))
     assert 0 < parts[0] <= 0.8
     torch.testing.assert_close(parts, parts[:1].expand(4), rtol=1e-4, atol=1e-6)
+
+
+def test_a_mean_moves_towards_what_is_annotated_however_thick_the_volume() -> None:
+    centre = torch.tensor([[[6.0, 6.0]]], dtype=torch.float64)
+    wide = Bounds(one(20.0), one(200.0), one(math.nan))
+    given = {"volume": wide, "centroid": centre, "spread": one(2.0, 2.0)}
+    moments = annotated_moments(given, 2, error=0.1)
+    assert moments.variance is not None
+    scale = moments.scale[0, 0, 0].item()
+    found = doubted(moments, moments.variance, one(100, 100, 0, 100, 100))  # one scale too far down
+    mean = found.lower[0, 0, 1].item() * scale
+    assert 0 <= mean < scale
+
+
+def test_an_object_that_is_missed_is_asked_for_nearly_whole() -> None:
+    found = moved(of_a_square(0.2), 0, 0, 0, 0, 0)  # five standard deviations of the volume
+    assert found.lower[0, 0, 0].item() == pytest.approx(100 * (1 - 2 / 25))

@@ -176,7 +176,7 @@ class SupervisionConfig(ConstraintsConfig):
         """Whether targets last for an epoch: if asked for, or for volumes if nothing stands against it."""
         if self.renew != "auto":
             return self.renew == "epoch"
-        alone = self.beside is None and not self.teacher
+        alone = self.beside is None and self.edge_length is None and not self.teacher
         return self.kind == "projection" and self.extent == "volume" and alone
 
 

@@ -16,11 +16,13 @@ from shapewise.typing import Probs, Spacing, Tensor, Values
 @register("convexity", scale="one")
 @at_least_float32
 def convexity(probs: Probs, *, spacing: Spacing | None = None) -> Values:
-    """Convex perimeter / perimeter of each class (2-D), areas in 3-D: a solidity with a gradient.
+    """How much of its boundary each class would need if every line entered it once.
 
     By Cauchy-Crofton the length is a weighted sum of what the class varies along straight lines. A line that
     rises to its maximum once and falls once varies by 2 max − first − last, and any other by more; the sum of
-    the former is what the numerator counts. As for `length`, the border of the image is no boundary.
+    the former is what the numerator counts. As for `length`, the border of the image is no boundary. Only the
+    lines along neighbours count: two parts that no such line meets both of pass for convex, so it stands in
+    for solidity where an object is in one piece.
 
     Args:
         probs: class probabilities ``(B, K, *S)``.
@@ -34,8 +36,8 @@ def convexity(probs: Probs, *, spacing: Spacing | None = None) -> Values:
     Raises:
         ArgumentError: the spacing does not fit the image.
 
-    Source: the ratio of perimeters is the usual convexity of shape analysis; the lines are those of Boykov
-    and Kolmogorov, ICCV 2003.
+    Source: ours, after the ratio of convex to actual perimeter of shape analysis; the lines are those of
+    Boykov and Kolmogorov, ICCV 2003.
 
     >>> probs = torch.zeros(1, 2, 8, 8)
     >>> probs[0, :, 1:7, 1:7] = 1

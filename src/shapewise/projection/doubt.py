@@ -22,8 +22,9 @@ def doubted(moments: AnnotatedMoments, variance: Tensor, sums: Tensor) -> Annota
     With z² the mean square of an object's discrepancies, each in standard deviations of the annotator's
     error, a part 2 / z² of each of them, but at most 0.8, is put down to the annotator. An untrained network
     is so brought to the numbers nearly at once, and one that has learned from many images is not bent to
-    each image's error. All moments of an object move by the same part, so there always is a distribution
-    that has them, if one has the annotated ones.
+    each image's error. All moments of an object move by the same part: a mixture of the prediction and of a
+    distribution with the annotated moments has them. An object that is not predicted contradicts no number
+    but the volume.
 
     Args:
         moments: as annotated.
@@ -40,11 +41,12 @@ def doubted(moments: AnnotatedMoments, variance: Tensor, sums: Tensor) -> Annota
     below = torch.where(moments.lower.isfinite(), sums - lower * mass, 0.0).clamp_max(0)
     above = torch.where(moments.upper.isfinite(), sums - upper * mass, 0.0).clamp_min(0)
     discrepancy = torch.where(moments.known, below + above, 0.0)
-    count = moments.known.sum(-1, keepdim=True).clamp_min(1)
+    there = (volume / moments.size[..., None]).clamp(0, 1)
+    heard = moments.known * torch.cat([torch.ones_like(there), there.expand_as(sums[..., 1:])], -1)
+    count = heard.sum(-1, keepdim=True).clamp_min(1)
     z_squared = (discrepancy**2 / variance).sum(-1, keepdim=True) / count
     left = discrepancy * (BLAME / z_squared.clamp_min(1e-6)).clamp_max(1 - BELIEVED)
     # A mean times the volume is what a sum comes to: both move, so that exactly this part is left.
-    target_volume = torch.where(moments.known[..., :1], moments.lower[..., :1] + left[..., :1], volume)
-    size = target_volume.where(target_volume.isfinite(), volume).clamp_min(1.0)
+    size = (volume - (discrepancy - left)[..., :1]).clamp_min(1.0)
     shift = torch.cat([left[..., :1], left[..., 1:] / size], -1)
     return replace(moments, lower=moments.lower + shift, upper=moments.upper + shift)

@@ -103,14 +103,14 @@ def moment_projection(
 def sharpen_within(
     probs: Probs, factor: float, moments: AnnotatedMoments, *, ridge: float = 1e-3, iterations: int = 4
 ) -> Probs:
-    """Sharpen a distribution, and give it back the moments that it had: what is unsure does not shrink.
+    """Sharpen a distribution, and bring it back to the moments that it had: what is unsure does not shrink.
 
     Args:
         probs: ``(B, 1 + K, *S)``, such as a projection; of an absent class 0.
         factor: what the log-probabilities are multiplied by.
         moments: which moments these are, of objects that are there; their bounds do not count.
         ridge: as in `moment_projection`.
-        iterations: as in `moment_projection`; the way back is short.
+        iterations: as in `moment_projection`; four bring it most of the way back, twenty all of it.
 
     Returns:
         ``(B, 1 + K, *S)``. An object of less than half a pixel, and one that no rounds bring back, is what
@@ -122,10 +122,17 @@ def sharpen_within(
     >>> sharpen(unsure, 3.0)[0, 1].sum().round(), sharpen_within(unsure, 3.0, volume)[0, 1].sum().round()
     (tensor(5.), tensor(19.))
     """
-    sharper = sharpen(probs, factor)
     if factor == 1:
-        return sharper
-    moments, log_probs = moments.like(probs), sharper.log()
+        return probs
+    with torch.autocast(probs.device.type, enabled=False):
+        probs = probs.to(torch.promote_types(probs.dtype, torch.float32))
+        return _sharpened_within(probs, factor, moments.like(probs), ridge, iterations)
+
+
+def _sharpened_within(
+    probs: Probs, factor: float, moments: AnnotatedMoments, ridge: float, iterations: int
+) -> Probs:
+    log_probs = (factor * probs.log()).log_softmax(1)
     problem = Problem(torch.where(log_probs.isneginf(), log_probs, log_probs.clamp_min(FLOOR)), moments)
     sums = problem.sums(probs[:, 1:])
     volume = sums[..., :1]
