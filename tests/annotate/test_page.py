@@ -272,7 +272,9 @@ def test_an_answer_that_is_lost_is_no_second_edit(hand, room) -> None:
             route.continue_()
 
     hand.page.route("**/api/**", lose)
-    hand.press("3", "a")
+    hand.shown()
+    with hand.page.expect_response(lambda response: response.request.method == "PUT"):  # of the second try
+        hand.press("3", "a")
     hand.saved()
     assert lost == [200]
     assert room.store.read(Place("patient001", 1, MIDDLE)).version == 1
