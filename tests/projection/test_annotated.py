@@ -163,3 +163,8 @@ def test_a_volume_alone_says_how_far_its_centroid_may_be_off() -> None:
 def test_what_cannot_be_a_moment_is_refused(given: dict[str, Tensor]) -> None:
     with pytest.raises(ArgumentError):
         annotated_moments(given, 2)
+
+
+def test_a_wanted_descriptor_that_is_not_given_is_named() -> None:
+    with pytest.raises(ArgumentError, match="to have 'spread', but got volume"):
+        annotated_moments({"volume": one(9.0)}, 2, descriptors=["volume", "spread"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch.nn.functional import one_hot
 
 from shapewise.constraints import Bounds
 from shapewise.descriptors import describe_together
+from shapewise.descriptors.kernel import kernel, without_kernel
 from shapewise.errors import ArgumentError
 from shapewise.projection import annotated_moments, moment_projection, sharpen, sharpen_within
 
@@ -25,6 +27,18 @@ MOMENTS = {
     "third": ("volume", "centroid", "covariance", "third_moments"),
 }
 PRECISE = {"iterations": 60, "accuracy": 1e-7, "ridge": 0.0}
+
+
+@pytest.fixture(autouse=True, params=["compiled", "plain"], scope="module")
+def search(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every law holds for both searches."""
+    if request.param == "plain":
+        with without_kernel():
+            yield
+    elif kernel() is None:
+        pytest.skip("no compiled kernel on this machine")
+    else:
+        yield
 
 
 def soft(batch: int = 2, size: tuple[int, ...] = (20, 24), seed: int = 0, classes: int = 3) -> Tensor:

@@ -39,12 +39,21 @@ def covers(input: Tensor, names: Sequence[str]) -> bool:
     >>> covers(torch.zeros(1, 2, 3, 3), ["volume", "orientation"])
     False
     """
+    known = COVERED.issuperset(names) and not LENGTHS.issubset(names)
+    return bool(names) and known and reads(input)
+
+
+def reads(input: Tensor) -> bool:
+    """Whether the kernel is there and can read a tensor: float32 or float64, not empty, on the CPU.
+
+    >>> reads(torch.zeros(1, 2, 3, 3, dtype=torch.float16))
+    False
+    """
     # Under a tracer, or a mode whose tensors have no memory, there is nothing that the kernel could read.
     if not can_fuse() or torch._C._get_tracing_state() is not None or type(torch.empty(0)) is not Tensor:
         return False
-    known = COVERED.issuperset(names) and not LENGTHS.issubset(names)
     usable = input.device.type == "cpu" and input.dtype in TYPES and input.numel() > 0
-    return bool(names) and known and usable and kernel() is not None
+    return usable and kernel() is not None
 
 
 def describe_compiled(
@@ -146,7 +155,7 @@ def _plain_gradient(input: Tensor, grads: Sequence[Tensor], wanted: _Wanted) -> 
     return gradient
 
 
-class _Size(ctypes.Structure):
+class Size(ctypes.Structure):
     """As in ring.h."""
 
     _fields_ = [
@@ -179,7 +188,7 @@ class _Plan:
             axes(torch.empty((1, 1, *space), dtype=torch.float64), wanted.spacing), powers
         )
         first, *coordinates, scale, shift = (tensor.data_ptr() for tensor in self.tensors)
-        self.size = _Size(batch, classes, wanted.first, *_in_3d(space, 1), wanted.kind)
+        self.size = Size(batch, classes, wanted.first, *_in_3d(space, 1), wanted.kind)
         self.moments = _Moments(
             wanted.order, ndim, len(powers), first, (ctypes.c_void_p * 3)(*coordinates), scale, shift
         )
@@ -190,15 +199,15 @@ class _Plan:
     def forward(self, input: Tensor) -> tuple[Tensor, Tensor]:
         """Return raw moments and lengths, ``(B, K, M + 1)``, and values, ``(B, K, N)``; 0 for no length."""
         sums, values = input.new_empty(self.sums, dtype=torch.float64), input.new_empty(self.values)
-        self._forward(_address(input), *self._told, _address(sums), _address(values), _threads())
+        self._forward(address(input), *self._told, address(sums), address(values), threads())
         return sums, values
 
     def backward(self, input: Tensor, sums: Tensor, grads: Tensor) -> Tensor:
         """Return the gradient in the input, from that in the values."""
         grads = grads if self.neighbours else F.pad(grads, (0, 1))
         gradient = torch.empty_like(input)
-        told = *self._told, _address(sums), _address(grads), _address(gradient)
-        self._backward(_address(input), *told, _threads())
+        told = *self._told, address(sums), address(grads), address(gradient)
+        self._backward(address(input), *told, threads())
         return gradient
 
     @property
@@ -219,8 +228,8 @@ def _tensors(grid: Sequence[Axis], powers: Sequence[tuple[int, ...]]) -> list[Te
     scale = [math.prod(axis.step for axis in grid), *half, *half, *higher, 1.0]
     shift = [0.0, *(axis.centre for axis in grid), *[0.0] * (len(scale) - 1 - ndim)]
     coordinates = _in_3d([axis.scaled for axis in grid], torch.zeros(1, dtype=torch.float64))
-    in_3d = torch.tensor([_in_3d(power, 0) for power in powers])
-    return [in_3d, *coordinates, *(torch.tensor(each, dtype=torch.float64) for each in (scale, shift))]
+    threefold = torch.tensor([_in_3d(power, 0) for power in powers])
+    return [threefold, *coordinates, *(torch.tensor(each, dtype=torch.float64) for each in (scale, shift))]
 
 
 def _weights(ndim: int, wanted: _Wanted) -> Any:
@@ -239,9 +248,11 @@ def _in_3d(numbers: Sequence[Any], row: Any) -> tuple[Any, ...]:
     return tuple(numbers) if len(numbers) == 3 else (numbers[0], row, numbers[1])
 
 
-def _address(tensor: Tensor) -> ctypes.c_void_p:
+def address(tensor: Tensor) -> ctypes.c_void_p:
+    """Where a contiguous tensor's numbers lie."""
     return ctypes.c_void_p(tensor.data_ptr())
 
 
-def _threads() -> ctypes.c_long:
+def threads() -> ctypes.c_long:
+    """As many as PyTorch uses."""
     return ctypes.c_long(torch.get_num_threads())

@@ -104,6 +104,9 @@ def annotated_moments(
     """
     wanted = tuple(given if descriptors is None else descriptors)
     check_moments(wanted)
+    for name in wanted:
+        if name not in given:
+            raise ArgumentError("given", expected=f"to have {name!r}", found=", ".join(given) or "nothing")
     _check_values(given, ndim)
     found = {name: _Interval.of(each) for name, each in given.items() if name in MOMENT_DESCRIPTORS}
     open_ = _Interval.open_like(next(iter(found.values())).lower[..., :1])

@@ -1,4 +1,7 @@
-"""Newton's method with backtracking, for a batch of small convex problems at once."""
+"""Newton's method with backtracking, for a batch of small convex problems at once.
+
+Where there is the compiled kernel it takes the same steps (cpp/newton.h).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import torch
 from torch import Tensor
 
 from shapewise.projection.annotated import AnnotatedMoments
+from shapewise.projection.compiled import minimise_compiled, searches
 from shapewise.projection.dual import Problem
 
 SHRINK = 0.25
@@ -60,6 +64,9 @@ def minimise(
     moments = problem.moments
     size = moments.size[..., None].expand(moments.known.shape)
     weight = ridge * torch.cat([VOLUME * size[..., :1], size[..., 1:]], -1)
+    if searches(problem.log_probs, moments):
+        told = problem.log_probs, moments, weight
+        return Solution(*minimise_compiled(*told, iterations=iterations, accuracy=accuracy, near=near))
     crossing = moments.lower != moments.upper
     at = torch.zeros_like(size)
     begun = problem.evaluate(at, problem.bound(at))

@@ -1,4 +1,5 @@
 // Volume, centroid, spread, moments and length of every class: from logits or probabilities and back.
+// The search of a projection is in newton.h.
 //
 // A 3-D image is (planes, rows, columns); a 2-D one is a stack of planes of one row. A task walks through some
 // planes of a band of rows and keeps the probabilities of the last three in a cache: no array of an image's
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "moments.h"
+#include "newton.h"
 #include "ring.h"
 
 namespace {
@@ -200,6 +202,10 @@ void backward(const T* input, const Size& size, const Moments& moments, const Ne
                                  const Neighbours* near, const double* sums, const T* gradient, T* out, \
                                  long threads) {                                                        \
         backward(input, *size, *moments, near, sums, gradient, out, threads);                           \
+    }                                                                                                   \
+    extern "C" void minimise_##T(const T* input, const Size* size, const Features* features,            \
+                                 const Dual* dual, const Solution* out, long threads) {                 \
+        minimise(input, *size, *features, *dual, *out, threads);                                        \
     }
 EXPORT(float)
 EXPORT(double)
