@@ -153,6 +153,16 @@ def test_a_small_object_far_from_the_middle_keeps_its_digits():
     torch.testing.assert_close(found["covariance"], expected, rtol=1e-5, atol=1e-5)
 
 
+def test_a_gradient_is_0_or_a_normal_number():
+    """Convolutions take hundreds of times as long over smaller ones."""
+    logits = torch.randn(1, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    logits[:, 0] += 86
+    logits.requires_grad_()
+    (1e-4 * describe_compiled(logits, ["volume"], softmax=True, first=1)["volume"]).sum().backward()
+    assert (logits.grad != 0).any()
+    assert ((logits.grad == 0) | (logits.grad.abs() >= torch.finfo(torch.float32).tiny)).all()
+
+
 def test_other_layouts_of_memory():
     logits = scores((2, 4, 9, 7))
     other = logits.detach().to(memory_format=torch.channels_last).requires_grad_()

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "denormals.h"
 #include "moments.h"
 #include "newton.h"
 #include "ring.h"
@@ -160,9 +161,13 @@ void forward(const T* input, const Size& size, const Moments& moments, const Nei
     const std::vector<Task> all = tasks<T>(size);
     const long each = size.objects() * (moments.count + 1);
     std::vector<double> parts(all.size() * each);
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (long t = 0; t < long(all.size()); ++t)
-        sum_task(input, size, moments, near, all[t], &parts[t * each]);
+#pragma omp parallel num_threads(threads)
+    {
+        [[maybe_unused]] const NoDenormals none;
+#pragma omp for schedule(dynamic)
+        for (long t = 0; t < long(all.size()); ++t)
+            sum_task(input, size, moments, near, all[t], &parts[t * each]);
+    }
     std::fill(sums, sums + size.batch * each, 0.0);
     for (size_t t = 0; t < all.size(); ++t)
         for (long i = 0; i < each; ++i) sums[all[t].image * each + i] += parts[t * each + i];
@@ -186,9 +191,13 @@ void backward(const T* input, const Size& size, const Moments& moments, const Ne
     for (long i = 0; i < size.batch * size.objects(); ++i)
         polynomials.emplace_back(sums + i * (moments.count + 1), gradient + i * moments.values(), moments);
     prefer_large_pages(out, size.batch * size.classes * size.pixels() * long(sizeof(T)));
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (long t = 0; t < long(all.size()); ++t)
-        gradient_task(input, size, moments, near, all[t], &polynomials[all[t].image * size.objects()], out);
+#pragma omp parallel num_threads(threads)
+    {
+        [[maybe_unused]] const NoDenormals none;
+#pragma omp for schedule(dynamic)
+        for (long t = 0; t < long(all.size()); ++t)
+            gradient_task(input, size, moments, near, all[t], &polynomials[all[t].image * size.objects()], out);
+    }
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <vector>
 
+#include "denormals.h"
 #include "moments.h"
 #include "ring.h"
 
@@ -193,12 +194,16 @@ void tilted(const T* input, const Size& size, const Features& features, const do
     const long rows = std::min(size.rows, std::max(1L, TASK_PIXELS / size.columns));
     const long bands = (size.rows + rows - 1) / rows, parts = bands * size.planes;
     std::vector<double> found(images.size() * parts * each);
-#pragma omp parallel for schedule(dynamic) num_threads(threads)
-    for (long task = 0; task < long(images.size()) * parts; ++task) {
-        const long image = images[task / parts], plane = task % parts / bands, row = task % bands * rows;
-        Tilted<T>(size, features, image)
-            .add_plane(input + image * size.classes * size.pixels(), tilt + image * moments, plane, row,
-                       std::min(row + rows, size.rows), &found[task * each]);
+#pragma omp parallel num_threads(threads)
+    {
+        [[maybe_unused]] const NoDenormals none;
+#pragma omp for schedule(dynamic)
+        for (long task = 0; task < long(images.size()) * parts; ++task) {
+            const long image = images[task / parts], plane = task % parts / bands, row = task % bands * rows;
+            Tilted<T>(size, features, image)
+                .add_plane(input + image * size.classes * size.pixels(), tilt + image * moments, plane, row,
+                           std::min(row + rows, size.rows), &found[task * each]);
+        }
     }
     for (const long image : images) std::fill(out + image * each, out + (image + 1) * each, 0.0);
     for (long task = 0; task < long(images.size()) * parts; ++task)
