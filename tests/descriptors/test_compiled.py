@@ -156,7 +156,7 @@ def test_a_small_object_far_from_the_middle_keeps_its_digits():
 def test_a_gradient_is_0_or_a_normal_number():
     """Convolutions take hundreds of times as long over smaller ones."""
     logits = torch.randn(1, 3, 40, 40, generator=torch.Generator().manual_seed(0))
-    logits[:, 0] += 86
+    logits[:, 0] += 80
     logits.requires_grad_()
     (1e-4 * describe_compiled(logits, ["volume"], softmax=True, first=1)["volume"]).sum().backward()
     assert (logits.grad != 0).any()
