@@ -33,10 +33,11 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install ## the loss beside cross-entropy and other losses, curves for docs/performance.md, a step of ENet
+bench: install ## the loss beside cross-entropy and other losses, curves for docs/performance.md, a step of ENet, the loader
 	$(BIN)/python benchmarks/bars.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/enet_step.py --size 256
+	$(BIN)/python benchmarks/loader.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -35,3 +35,9 @@ def test_growth(tmp_path: Path) -> None:
 def test_enet_step() -> None:
     output = run("enet_step.py", "--size", "32", "--batch", "1", "--rounds", "1")
     assert "V, C, D, L, barrier" in output
+
+
+def test_loader() -> None:
+    output = run("loader.py", "--slices", "20", "--size", "32", "--batch", "4", "--steps", "1")
+    assert "loader, 2 workers" in output
+    assert "memory after epoch 3" in output
