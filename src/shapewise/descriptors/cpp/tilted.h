@@ -14,7 +14,8 @@
 #include "moments.h"
 #include "ring.h"
 
-constexpr long TASK_PIXELS = 8192, PRODUCT = 64;  // so many probabilities multiply without leaving a double
+constexpr long TASK_PIXELS = 8192, MOST_TASKS = 64;  // of an image's planes
+constexpr long PRODUCT = 64;                          // probabilities multiply without leaving a double
 
 // Powers (of plane, row and column), the first of them 0, and where each object's coordinates begin.
 struct Features {
@@ -192,17 +193,21 @@ void tilted(const T* input, const Size& size, const Features& features, const do
             const std::vector<long>& images, double* out, long threads) {
     const long each = Tilted<T>::numbers(size, features), moments = size.objects() * features.count;
     const long rows = std::min(size.rows, std::max(1L, TASK_PIXELS / size.columns));
-    const long bands = (size.rows + rows - 1) / rows, parts = bands * size.planes;
+    const long planes = std::max(TASK_PIXELS / size.plane(), (size.planes + MOST_TASKS - 1) / MOST_TASKS);
+    const long bands = (size.rows + rows - 1) / rows, slabs = (size.planes + planes - 1) / planes;
+    const long parts = bands * slabs;
     std::vector<double> found(images.size() * parts * each);
 #pragma omp parallel num_threads(threads)
     {
         [[maybe_unused]] const NoDenormals none;
 #pragma omp for schedule(dynamic)
         for (long task = 0; task < long(images.size()) * parts; ++task) {
-            const long image = images[task / parts], plane = task % parts / bands, row = task % bands * rows;
-            Tilted<T>(size, features, image)
-                .add_plane(input + image * size.classes * size.pixels(), tilt + image * moments, plane, row,
-                           std::min(row + rows, size.rows), &found[task * each]);
+            const long image = images[task / parts], plane = task % parts / bands * planes;
+            const long row = task % bands * rows;
+            Tilted<T> sums(size, features, image);
+            for (long z = plane; z < std::min(plane + planes, size.planes); ++z)
+                sums.add_plane(input + image * size.classes * size.pixels(), tilt + image * moments, z, row,
+                               std::min(row + rows, size.rows), &found[task * each]);
         }
     }
     for (const long image : images) std::fill(out + image * each, out + (image + 1) * each, 0.0);
