@@ -31,9 +31,10 @@ class EpochLog(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Add the epoch's row; validation has run by then."""
+        # Reading them waits for the other processes of a distributed run: all of them have to.
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if not trainer.is_global_zero:
             return
-        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         row = {"epoch": trainer.current_epoch, "seconds": time.perf_counter() - self.started, **metrics}
         earlier = read_log(self.path)
         earlier = earlier[earlier["epoch"] < trainer.current_epoch]
