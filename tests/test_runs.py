@@ -232,6 +232,22 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     pd.testing.assert_frame_equal(*logs)
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory", "ignore:.*does not have many workers")
+def test_processes_that_read_slices_begin_where_a_resumed_run_is(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    """They read ahead: the first batches of a resumed run were those of its first epoch."""
+
+    def some(run: str, epochs: int) -> None:
+        settings = ["training.workers=1", f"training.epochs={epochs}", "training.batch_size=4"]
+        train(load_experiment(experiment_file(), settings), phantom, tmp_path / run)
+
+    some("resumed", 1)
+    for run in ("resumed", "whole"):
+        some(run, 2)
+    assert_same_weights(tmp_path / "resumed", tmp_path / "whole")
+
+
 @pytest.fixture
 def start(phantom: Path, experiment_file: ExperimentFile) -> Callable[..., subprocess.Popen[str]]:
     """Starts a long `shapewise train` in the background."""

@@ -26,6 +26,7 @@ from shapewise.training import (
     CaseBatches,
     EpochShuffle,
     EpochTargets,
+    LateLoader,
     Optimisation,
     ProjectionSupervision,
     SegmentationModule,
@@ -136,11 +137,11 @@ def build_loaders(
     held_out: DataLoader[object]
     if volumes and not experiment.supervision.renewed_each_epoch:
         order = CaseBatches(train.cases, seed=training.seed)
-        each = DataLoader(train.slices, batch_size=None, sampler=order, num_workers=workers)
+        each = LateLoader(train.slices, batch_size=None, sampler=order, num_workers=workers)
     else:
         shuffled = EpochShuffle(len(train.slices), seed=training.seed)
         size = training.batch_size
-        each = DataLoader(train.slices, size, sampler=shuffled, num_workers=workers, collate_fn=stack)
+        each = LateLoader(train.slices, size, sampler=shuffled, num_workers=workers, collate_fn=stack)
     if volumes:
         unchanged = CaseBatches(validation.cases, seed=None)
         held_out = DataLoader(validation.slices, batch_size=None, sampler=unchanged, num_workers=workers)

@@ -3,7 +3,7 @@
 from shapewise.training.epoch_targets import EpochTargets
 from shapewise.training.log import EpochLog
 from shapewise.training.module import Optimisation, SegmentationModule
-from shapewise.training.sampling import CaseBatches, EpochShuffle
+from shapewise.training.sampling import CaseBatches, EpochShuffle, LateLoader
 from shapewise.training.supervision import (
     CombinedSupervision,
     EdgeLengthSupervision,
@@ -21,6 +21,7 @@ __all__ = [
     "EpochLog",
     "EpochShuffle",
     "EpochTargets",
+    "LateLoader",
     "Optimisation",
     "PixelSupervision",
     "ProjectionSupervision",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
 
 
 class EpochShuffle(Sampler[int]):
@@ -70,6 +71,17 @@ class CaseBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         return (list(self.slices[case]) for case in self.order or range(len(self.slices)))
+
+
+class LateLoader(DataLoader[Any]):
+    """A data loader that begins to read when the first batch is asked for.
+
+    The trainer of a resumed run makes its iterator before it says which epoch it is; workers would read
+    ahead in the order of the first one.
+    """
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        yield from super().__iter__()
 
 
 def stream_seed(*key: int) -> int:
