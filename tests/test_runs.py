@@ -287,6 +287,20 @@ def test_an_interrupted_run_says_how_to_go_on(
     assert RunFolder(run).read_record().train_seconds > 0
 
 
+def test_a_run_folder_that_is_moved_ends_the_training_with_one_line(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    run = tmp_path / "run"
+    process = start(run)
+    wait_for(run / "checkpoints" / "last.ckpt")
+    run.rename(tmp_path / "moved")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2, errors
+    assert len(errors.splitlines()) == 1
+    assert errors.startswith(f"error: {run}: expected the run folder of this training, found none")
+    assert not run.exists()
+
+
 def test_a_run_interrupted_before_it_trains_leaves_nothing(
     tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
 ) -> None:

@@ -66,6 +66,11 @@ def train(experiment: Experiment, root: Path, out: Path, *, folder: Path = Path(
             fit(trainer, parts.module, parts.train, parts.validation, resume_from)
         finally:
             if trainer.is_global_zero:
+                if not run.record_file.exists():
+                    found = (
+                        "none: it was moved or removed; with its new place in --out the command resumes it"
+                    )
+                    raise RunError(out, expected="the run folder of this training", found=found) from None
                 seconds = run.read_record().train_seconds + time.time() - started
                 run.update_record(train_seconds=round(seconds, 1), epochs=trainer.current_epoch)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -124,9 +125,20 @@ def fit(
 ) -> None:
     """Train to the end, from a checkpoint if there is one; an interruption is a `KeyboardInterrupt`."""
     try:
-        with without_denormals():
+        with without_denormals(), quiet_writer():
             trainer.fit(module, train, validation, ckpt_path=resume_from, weights_only=True)
     except SystemExit as left:
         if isinstance(left.__context__, KeyboardInterrupt):  # what Lightning made this exit of
             raise left.__context__ from None
         raise
+
+
+@contextmanager
+def quiet_writer() -> Iterator[None]:
+    """Print no traceback where TensorBoard's thread cannot write: whoever logs next is given its error."""
+    before = threading.excepthook
+    threading.excepthook = lambda died: None if isinstance(died.exc_value, OSError) else before(died)
+    try:
+        yield
+    finally:
+        threading.excepthook = before
