@@ -45,3 +45,17 @@ def test_two_processes_project_each_its_share(train: Train) -> None:
     assert log[["train_loss", "train_converged", "val_dice"]].notna().all(axis=None)
     images = checkpoint(run)["supervision._extra_state"]
     assert sorted(images) == list(range(len(images)))
+
+
+def test_two_processes_that_share_an_epochs_targets_resume_as_if_nothing_had_happened(train: Train) -> None:
+    renewed: dict[str, object] = {"kind": "projection", "renew": "epoch"}
+    train("resumed", renewed, epochs=1)
+    resumed, whole = (train(name, renewed, epochs=2) for name in ("resumed", "whole"))
+    ours, theirs = checkpoint(resumed), checkpoint(whole)
+    images, expected = (state.pop("supervision._extra_state") for state in (ours, theirs))
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+    assert images.keys() == expected.keys()
+    assert all(torch.equal(images[key], expected[key]) for key in images)
+    logs = [pd.read_csv(run / "log.csv").drop(columns="seconds") for run in (resumed, whole)]
+    pd.testing.assert_frame_equal(*logs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from shapewise.data.slices import Slices
+from shapewise.training.processes import gathered, rank_and_count
 from shapewise.training.supervision import ProjectionSupervision
 from shapewise.training.volumes import as_volume
 from shapewise.typing import Probs
@@ -20,10 +22,10 @@ class EpochTargets:
     """What every training slice is to look like until the next epoch.
 
     The targets lie in a file, ``(N, K, h, w)`` in half precision, that is gone when the process ends: memory
-    does not grow with the data.
+    does not grow with the data. The processes of a distributed run have one file, and make each its share.
 
     Args:
-        slices: the training slices.
+        slices: the training slices, with their numbers.
         batches: which of them are projected at a time: the slices of a case where numbers are about volumes.
         projection: what makes targets of logits.
         folder: where the file lies.
@@ -43,12 +45,19 @@ class EpochTargets:
         self.folder, self.whole_volumes = folder, whole_volumes
         self.targets: np.memmap[tuple[int, ...], np.dtype[np.float16]] | None = None
 
+    def share(self) -> Sequence[list[int]]:
+        """The batches that this process projects."""
+        rank, count = rank_and_count()
+        return self.batches[rank::count]
+
     @torch.no_grad()
     def renew(self, network: nn.Module, batches: Iterable[list[int]]) -> float:
         """Project what the network says of the slices as they are; returns the share that converged."""
+        if self.targets is None:
+            self.targets = self._open()
         training, device = network.training, next(network.parameters()).device
         network.eval()
-        converged = []
+        converged = torch.empty(0)
         for numbers in batches:
             batch = self.slices[numbers]
             index, logits = batch["index"], network(batch["image"].to(device))
@@ -57,10 +66,10 @@ class EpochTargets:
             batch["targets"] = {name: each.to(device) for name, each in batch["targets"].items()}
             report = self.projection.project(logits, batch)
             target = report.target[0].movedim(1, 0) if self.whole_volumes else report.target
-            self._file(target)[index.numpy()] = target.half().cpu().numpy()
-            converged.append(report.projection.converged)
+            self.targets[index.numpy()] = target.half().cpu().numpy()
+            converged = torch.cat([converged, report.projection.converged.float().cpu()])
         network.train(training)
-        return torch.cat(converged).float().mean().item()
+        return torch.cat(gathered(converged)).mean().item()
 
     def of(self, index: Tensor) -> Probs:
         """The targets ``(B, K, h, w)`` of some images, on the device that their numbers are on."""
@@ -68,12 +77,20 @@ class EpochTargets:
             raise RuntimeError("no targets before the first `renew`")
         return torch.from_numpy(self.targets[index.cpu().numpy()]).to(index.device).float()
 
-    def _file(self, like: Tensor) -> np.memmap[tuple[int, ...], np.dtype[np.float16]]:
-        if self.targets is None:
-            shape = (len(self.slices.images), *like.shape[1:])
-            with tempfile.TemporaryFile(dir=self.folder) as file:  # mapped, it outlives its handle
-                empty = bytes(2 * like[0].numel())
-                for _ in range(shape[0]):  # a disk that is full says so now: a mapped page could not
-                    file.write(empty)
-                self.targets = np.memmap(file, np.float16, "w+", shape=shape)
-        return self.targets
+    def _open(self) -> np.memmap[tuple[int, ...], np.dtype[np.float16]]:
+        """Map a file that the first process makes, and that has no name any more once all have mapped it."""
+        (images, *size), known = self.slices.images.shape, self.slices.targets or {}
+        shape = (images, 1 + next(iter(known.values())).shape[1], *size)
+        rank, processes = rank_and_count()
+        if rank > 0:
+            theirs = np.memmap(gathered("")[0], np.float16, "r+", shape=shape)
+            gathered(None)
+            return theirs
+        make = tempfile.TemporaryFile if processes == 1 else tempfile.NamedTemporaryFile
+        with make(dir=self.folder) as file:  # mapped, it outlives its handle
+            for _ in range(images):  # a disk that is full says so now: a mapped page could not
+                file.write(bytes(2 * math.prod(shape[1:])))
+            file.flush()
+            gathered(file.name)
+            gathered(None)
+            return np.memmap(file, np.float16, "r+", shape=shape)

@@ -16,6 +16,7 @@ from shapewise.errors import DivergedError
 from shapewise.losses import ShapeConstraintLoss
 from shapewise.training.clipping import clip_each_image
 from shapewise.training.epoch_targets import EpochTargets
+from shapewise.training.processes import share_buffers
 from shapewise.training.sampling import stream_seed
 from shapewise.training.supervision import Supervision, table_bounds
 from shapewise.training.trainer import watched
@@ -110,7 +111,7 @@ class SegmentationModule(pl.LightningModule):
         """Tell the supervision which epoch begins, and make its targets if they are to last for it."""
         self.supervision.start_epoch(self.current_epoch)
         if self.epoch_targets is not None:
-            batches = watched(self.epoch_targets.batches, self.trainer)
+            batches = watched(self.epoch_targets.share(), self.trainer)
             with self.trainer.precision_plugin.forward_context():
                 self.converged = self.epoch_targets.renew(self.kept, batches)
 
@@ -190,7 +191,10 @@ class SegmentationModule(pl.LightningModule):
         return torch.Generator(device=self.device).manual_seed(augmentation)
 
     def on_validation_epoch_start(self) -> None:
-        """Start counting afresh."""
+        """Start counting afresh; what is validated is what the first process keeps, in every one."""
+        for network in (self.network, self.average):
+            if network is not None:
+                share_buffers(network)
         self.case_dice = None
         self.held = {}
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from shapewise.constraints import Bounds
 from shapewise.losses import EdgeLengthLoss, MomentProjectionLoss, ShapeConstraintLoss
 from shapewise.losses.moment_projection import ProjectionReport
+from shapewise.training.processes import gathered
 from shapewise.typing import Logits
 
 
@@ -71,6 +72,7 @@ class ProjectionSupervision(nn.Module):
         super().__init__()
         self.loss = loss
         self.multipliers: dict[int, Tensor] = {}
+        self.projected: set[int] = set()
 
     def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
         """Score `logits` against `batch["targets"]`, or what was made of them before."""
@@ -88,16 +90,15 @@ class ProjectionSupervision(nn.Module):
             near = torch.stack([self.multipliers[image] for image in images]).to(logits.device)
         targets = table_bounds(batch["targets"])
         report = self.loss.report(logits, targets, near=near, belief=batch.get("belief"))
-        self.multipliers.update(zip(images, report.projection.multipliers, strict=True))
+        self.multipliers.update(zip(images, report.projection.multipliers.cpu(), strict=True))
+        self.projected.update(images)
         return report
 
     def end_epoch(self) -> None:
-        """Tell every process of a distributed run what the others have found, each for its share."""
-        if torch.distributed.is_initialized():
-            mine = {image: found.cpu() for image, found in self.multipliers.items()}
-            everybodys: list[Any] = [None] * torch.distributed.get_world_size()
-            torch.distributed.all_gather_object(everybodys, mine)
-            self.multipliers = {image: found for each in everybodys for image, found in each.items()}
+        """Tell every process of a distributed run what the others have found in this epoch."""
+        for found in gathered({image: self.multipliers[image] for image in self.projected}):
+            self.multipliers.update(found)
+        self.projected.clear()
 
     def get_extra_state(self) -> dict[int, Tensor]:
         """What a checkpoint keeps beside the weights."""
