@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,17 @@ def test_a_missing_or_broken_record_is_named(tmp_path: Path, content: str | None
 
 def test_flatten_keeps_empty_mappings() -> None:
     assert flatten({"a": {}, "b": {"c": {"d": 1}}}) == {"a": {}, "b.c.d": 1}
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(
+    tmp_path: Path, full_disk: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    with (
+        full_disk(3),
+        pytest.raises(RunError, match=rf"^{tmp_path}/file: expected a file that can be written"),
+    ):
+        write_text(tmp_path / "file", "longer")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:

@@ -233,7 +233,11 @@ def discarded_on_error(folder: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all; raises `RunError` where it cannot be written."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")  # the processes of a run may write at once
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunError(path, expected="a file that can be written", found=error.strerror) from None

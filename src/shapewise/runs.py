@@ -64,6 +64,9 @@ def train(experiment: Experiment, root: Path, out: Path, *, folder: Path = Path(
         started = time.time()
         try:
             fit(trainer, parts.module, parts.train, parts.validation, resume_from)
+        except OSError as error:
+            error.filename = error.filename or str(out)  # a full disk does not say for which file
+            raise
         finally:
             if trainer.is_global_zero:
                 if not run.record_file.exists():

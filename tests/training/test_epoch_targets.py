@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 
 from shapewise.data.slices import Slices
 from shapewise.descriptors import describe_together
+from shapewise.errors import DataError
 from shapewise.losses import MomentProjectionLoss
 from shapewise.training import EpochTargets, ProjectionSupervision
 from shapewise.training.supervision import table_bounds
@@ -76,3 +79,14 @@ def test_a_target_is_the_projection_of_its_image_alone(tmp_path: Path, whole: bo
         alone = loss.report(logits, table_bounds(given)).target
         expected = alone[0].movedim(1, 0) if whole else alone
         torch.testing.assert_close(kept.of(rows), expected, atol=2e-3, rtol=0)
+
+
+def test_a_full_disk_is_named(
+    tmp_path: Path, full_disk: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    slices = Slices(np.zeros((7, 12, 12), np.float32), targets=described(False), indices=ROWS)
+    projection = ProjectionSupervision(MomentProjectionLoss(NAMES, softmax=True))
+    kept = EpochTargets(slices, [[0]], projection, tmp_path, whole_volumes=False)
+    with full_disk(1000), pytest.raises(DataError, match=rf"^{tmp_path}: expected room for .* 4032 bytes"):
+        kept.renew(network(), [[0]])
+    assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from shapewise.data.slices import Slices
+from shapewise.errors import DataError
 from shapewise.training.processes import gathered, rank_and_count
 from shapewise.training.supervision import ProjectionSupervision
 from shapewise.training.volumes import as_volume
@@ -87,10 +88,15 @@ class EpochTargets:
             gathered(None)
             return theirs
         make = tempfile.TemporaryFile if processes == 1 else tempfile.NamedTemporaryFile
-        with make(dir=self.folder) as file:  # mapped, it outlives its handle
-            for _ in range(images):  # a disk that is full says so now: a mapped page could not
-                file.write(bytes(2 * math.prod(shape[1:])))
-            file.flush()
-            gathered(file.name)
-            gathered(None)
-            return np.memmap(file, np.float16, "r+", shape=shape)
+        room = 2 * math.prod(shape)
+        try:
+            with make(dir=self.folder) as file:  # mapped, it outlives its handle
+                for _ in range(images):  # a disk that is full says so now: a mapped page could not
+                    file.write(bytes(room // images))
+                file.flush()
+                gathered(file.name)
+                gathered(None)
+                return np.memmap(file, np.float16, "r+", shape=shape)
+        except OSError as error:
+            expected = f"room for the targets of an epoch, {room} bytes"
+            raise DataError(self.folder, expected=expected, found=error.strerror) from None
