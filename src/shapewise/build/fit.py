@@ -88,7 +88,8 @@ def build_fit(
     train = build_training(experiment, study, annotated_cases(experiment, split, "train"), table, cache)
     whole = supervision.extent == "volume"
     if experiment.network.output_bias == "volumes":
-        set_output_bias(network, mean_shares(train, study.classes, whole=whole))
+        shares = mean_shares(train, study.classes, whole=whole)
+        set_output_bias(network, shares, train.slices[[0]]["image"])
     held_out = annotated_cases(experiment, split, "validation")
     validation = build_validation(experiment, study, held_out, table, cache)
     module = SegmentationModule(
