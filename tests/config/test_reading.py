@@ -137,3 +137,30 @@ def test_where_priors_alone_pull_the_length_still_measures_the_validation_split(
 def test_a_key_of_a_section_that_may_be_missing_is_near_too() -> None:
     with pytest.raises(ConfigError, match=r"did you mean `supervision\.beside\.weight`\?"):
         parse_experiment({"supervision": {"beside": {"weigth": 0.1}}}, where="here")
+
+
+SHORT = ["supervision=barrier", "supervision={kind: barrier}", "supervision.kind=barrier"]
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("kind", SHORT)
+def test_a_kind_and_what_goes_with_it_are_given_in_any_order(tmp_path: Path, kind: str, before: bool) -> None:
+    path = write(tmp_path / "e.yaml", "supervision: {kind: projection, rho: 2.0}\n")
+    overrides = [kind, "supervision.margin=0.2"] if before else ["supervision.margin=0.2", kind]
+    supervision = load_experiment(path, overrides).supervision
+    assert (supervision.kind, supervision.margin, supervision.rho) == ("barrier", 0.2, 2.0)
+
+
+def test_the_last_override_of_a_key_wins(tmp_path: Path) -> None:
+    path = write(tmp_path / "e.yaml", "supervision: pixels\n")
+    overrides = ["supervision.kind=hinge", "supervision=quadratic", "training.epochs=3", "training.epochs=4"]
+    experiment = load_experiment(path, overrides)
+    assert (experiment.supervision.kind, experiment.training.epochs) == ("quadratic", 4)
+
+
+def test_an_override_is_merged_as_an_heirs_file_is(tmp_path: Path) -> None:
+    text = "training: {epochs: 7, batch_size: 3}\nsupervision: {beside: {rho: 2}}\n"
+    path = write(tmp_path / "e.yaml", text)
+    experiment = load_experiment(path, ["training={epochs: 9}", "supervision.beside=null"])
+    assert (experiment.training.epochs, experiment.training.batch_size) == (9, 3)
+    assert experiment.supervision.beside is None

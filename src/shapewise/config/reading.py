@@ -12,13 +12,17 @@ from pydantic import ValidationError
 from shapewise.config.sections import Experiment, RelationConfig, valid_keys
 from shapewise.errors import ConfigError
 
+SHORT = {"supervision": "kind"}
+"""Sections that one word may stand for, and the key that it is the value of."""
+
 
 def load_experiment(path: Path, overrides: list[str] | None = None) -> Experiment:
     """Read an experiment file, apply `key=value` overrides, and validate the whole.
 
     Args:
         path: YAML file. Its key `extends` may name another file, relative to it, whose values it inherits.
-        overrides: dotted keys with YAML values, such as `training.epochs=3`.
+        overrides: dotted keys with YAML values, such as `training.epochs=3`; each is merged as an heir's
+            file with that one key would be.
 
     Raises:
         ConfigError: the file is missing or no YAML mapping, a key is unknown (the nearest valid one is
@@ -26,7 +30,7 @@ def load_experiment(path: Path, overrides: list[str] | None = None) -> Experimen
     """
     content = _read_with_parents(path, seen=())
     for override in overrides or []:
-        _apply(content, override)
+        content = _merge(content, _parse_override(override))
     return parse_experiment(content, where=str(path))
 
 
@@ -40,7 +44,7 @@ def parse_experiment(content: dict[str, Any], *, where: str) -> Experiment:
     shapewise.errors.ConfigError: here: expected a known key (did you mean `training.epochs`?), found `epochs`
     """
     try:
-        return Experiment.model_validate(content)
+        return Experiment.model_validate(_expand(content))
     except ValidationError as error:
         raise _explain(error, where) from None
 
@@ -70,9 +74,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(path, expected="valid YAML", found=" ".join(str(error).split())) from None
     if not isinstance(content, dict):
         raise ConfigError(path, expected="a mapping of keys to values", found=type(content).__name__)
-    if isinstance(content.get("supervision"), str):  # short for its kind, which heirs keep
-        content["supervision"] = {"kind": content["supervision"]}
-    return content
+    return _expand(content)
+
+
+def _expand(content: dict[str, Any]) -> dict[str, Any]:
+    """Write sections out that are given by one word, so that they can be merged."""
+    short = {key: {leaf: content[key]} for key, leaf in SHORT.items() if isinstance(content.get(key), str)}
+    return content | short
 
 
 class UniqueKeys(yaml.SafeLoader):
@@ -95,20 +103,17 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _apply(content: dict[str, Any], override: str) -> None:
+def _parse_override(override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise ConfigError("command line", expected="an override of the form key=value", found=f"`{override}`")
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, UniqueKeys)
     except yaml.YAMLError:
         raise ConfigError("command line", expected=f"a YAML value for {key}", found=f"`{text}`") from None
-    *sections, leaf = key.split(".")
-    for section in sections:
-        inner = content.get(section)
-        content[section] = inner = dict(inner) if isinstance(inner, dict) else {}
-        content = inner
-    content[leaf] = value
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return _expand(value)
 
 
 def _explain(error: ValidationError, where: str) -> ConfigError:

@@ -219,8 +219,7 @@ class Experiment(Section):
 
     @field_validator("supervision", mode="before")
     @classmethod
-    def _expand_supervision(cls, value: Any) -> Any:
-        value = {"kind": value} if isinstance(value, str) else value
+    def _choose_descriptors(cls, value: Any) -> Any:
         if not isinstance(value, dict) or value.get("kind", "projection") in ("projection", "regions"):
             return value
         own, beside = ConstraintsConfig().descriptors, value.get("beside")
