@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from shapewise.build import (
+    build_experiment_network,
     build_fit,
     build_preprocessing,
     build_split,
@@ -34,6 +36,7 @@ from shapewise.training import CombinedSupervision
 
 ExperimentFile = Callable[..., Path]
 CLASSES = ("RV", "Myo", "LV")
+CONTACT = {"kind": "contact", "classes": ["RV", "LV"], "upper": 0}
 
 
 def supervised(**supervision: object) -> Experiment:
@@ -61,23 +64,31 @@ def supervised(**supervision: object) -> Experiment:
         ),
         (
             {"relations": [{"kind": "ratio", "classes": ["Myo", "LV"], "lower": 3, "upper": 2}]},
-            r"supervision\.relations\.lower: .*3\.0 > 2\.0",
+            r"supervision\.relations\.0\.lower \(ratio of the volume of Myo, LV\): .*3\.0 > 2\.0",
         ),
         (
             {"relations": [{"kind": "ratio", "classes": ["Myo", "LV"], "descriptor": "volum", "lower": 1}]},
-            r"supervision\.relations\.descriptor: .*found volum",
+            r"supervision\.relations\.0\.descriptor \(ratio of the volum of Myo, LV\): .*found volum",
         ),
         (
             {"relations": [{"kind": "ratio", "classes": ["Myo"], "lower": 1}]},
-            r"supervision\.relations\.classes: expected two different class indices .*found \(2,\)",
+            r"supervision\.relations\.0\.classes \(.*of Myo\): expected two different classes .*found Myo$",
         ),
         (
             {"relations": [{"kind": "value", "classes": ["Myo", "LV"], "lower": 1}]},
-            r"supervision\.relations\.classes: expected one class index .*found \(2, 3\)",
+            r"supervision\.relations\.0\.classes \(.*\): expected one class for .*found Myo, LV$",
         ),
         (
-            {"relations": [{"kind": "ratio", "classes": ["Myo", "XX"], "lower": 1}]},
-            r"supervision\.relations: .*found XX",
+            {"relations": [CONTACT, {"kind": "ratio", "classes": ["Myo", "XX"], "lower": 1}]},
+            r"relations\.1\.classes \(ratio of the volume of Myo, XX\): .*RV, Myo, LV, found XX",
+        ),
+        (
+            {"relations": [{"kind": "contact", "classes": ["RV", "LV"]}]},
+            r"relations\.0\.lower \(contact of RV, LV\): expected a number where `upper` is None",
+        ),
+        (
+            {"kind": "pixels", "beside": {"relations": [CONTACT, CONTACT | {"upper": 2}]}},
+            r"beside\.relations\.1 \(contact of RV, LV\): expected another .*beside\.relations\.0, found",
         ),
     ],
 )
@@ -315,3 +326,26 @@ def test_a_run_begins_with_what_the_masks_have(
     for kept in (fit.module.network, fit.module.average.module):  # type: ignore[union-attr]
         found = kept.head.bias.detach().softmax(0).numpy()  # type: ignore[union-attr]
         np.testing.assert_allclose(found, shares, rtol=0.05)
+
+
+@pytest.mark.skipif(find_spec("einops") is not None, reason="what is missing is there")
+def test_a_network_whose_package_is_missing_names_it() -> None:
+    network = {"name": "monai:UNETR", "options": {"img_size": [32, 32]}}
+    experiment = parse_experiment({"network": network}, where="here")
+    expected = r"^network\.name: expected .*`pip install einops`\), found UNETR without einops$"
+    with pytest.raises(ConfigError, match=expected):
+        build_experiment_network(experiment, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"name": "enett"}, r"^network\.name: expected .*did you mean enet\?"),
+        ({"options": {"droput": 0.1}}, r"^network\.options: .*did you mean dropout\?"),
+        ({"name": "residual_unet", "options": {"levels": 0}}, r"^network\.options\.levels: .*at least 1"),
+    ],
+)
+def test_a_network_that_cannot_be_built_names_its_key(network: dict[str, object], message: str) -> None:
+    experiment = parse_experiment({"network": network}, where="here")
+    with pytest.raises(ConfigError, match=message):
+        build_experiment_network(experiment, CLASSES)

@@ -86,7 +86,38 @@ def test_overrides_are_typed_and_dotted(tmp_path: Path) -> None:
             "supervision: {relations: [{kind: ratio, classes: [A, B], lowr: 1}]}",
             "did you mean `supervision.relations.0.lower`",
         ),
-        ("supervision: {kind: barrier, teacher: true}", "supervision.teacher needs the kind projection"),
+        (
+            "supervision: {kind: barrier, teacher: true}",
+            "`supervision.teacher` to be false where supervision.kind is barrier, found True",
+        ),
+        (
+            "supervision: {kind: regions, extent: volume}",
+            "`supervision.extent` to be slice where supervision.kind is regions, found volume",
+        ),
+        (
+            "supervision: {kind: barrier, renew: epoch}",
+            "`supervision.renew` to be step or auto where supervision.kind is barrier, found epoch",
+        ),
+        (
+            "supervision: {renew: epoch, teacher: true}",
+            "`supervision.teacher` to be false where supervision.renew is epoch, found True",
+        ),
+        (
+            "supervision: {renew: epoch, extent: volume, beside: {}}",
+            "is volume and supervision.renew is epoch, found the kind quadratic",
+        ),
+        (
+            "training: {image_clip: 0.5, precision: 16-mixed}",
+            "`training.image_clip` to be 0 where training.precision is 16-mixed",
+        ),
+        (
+            "supervision: {relations: [{kind: ratio, clases: [A, B], lower: 1}]}",
+            "did you mean `supervision.relations.0.classes`",
+        ),
+        (
+            "supervision: {beside: {relations: [{kind: ratio, clases: [A, B]}]}}",
+            "did you mean `supervision.beside.relations.0.classes`",
+        ),
         ("- 1", "a mapping"),
         ("training: {epochs: 1}\ntraining: {epochs: 2}", "the key training twice"),
         ("a: [", "valid YAML"),
@@ -99,6 +130,48 @@ def test_a_bad_file_gets_one_line_with_the_nearest_key(tmp_path: Path, text: str
     assert hint in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+NOT_FINITE = [
+    "supervision.edge_length.weight={}",
+    "supervision.absolute_margins={{centroid: {}}}",
+    "supervision.relations=[{{kind: contact, classes: [A, B], upper: {}}}]",
+    "training.betas=[0.9, {}]",
+    "training.learning_rate={}",
+    "training.epochs={}",
+    "network.options={{channels: [4, {}]}}",
+]
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan"])
+@pytest.mark.parametrize("override", NOT_FINITE)
+def test_numbers_are_finite(tmp_path: Path, override: str, number: str) -> None:
+    path = write(tmp_path / "e.yaml", "supervision: barrier\n")
+    with pytest.raises(ConfigError, match=r"^command line: .*(finite|greater|less).*(inf|nan)"):
+        load_experiment(path, [override.format(number)])
+
+
+@pytest.mark.parametrize(
+    ("file", "override", "blamed"),
+    [
+        ("{}", "training.epochs=many", True),
+        ("{}", "epochs=3", True),
+        ("supervision: {extent: volume}", "supervision=regions", True),
+        ("supervision: {kind: regions}", "supervision={extent: volume}", True),
+        ("{}", "supervision.relations=[{kind: ratio}]", True),
+        ("{}", "training.epochs.deep=3", True),
+        ("training: {epochs: many}", "training.seed=3", False),
+        ("training: {epochs: many}", "training={seed: 3}", False),
+        ("supervision: {extent: volume, kind: regions}", "supervision.margin=0.3", False),
+    ],
+)
+def test_an_override_is_blamed_for_what_it_sets(
+    tmp_path: Path, file: str, override: str, blamed: bool
+) -> None:
+    path = write(tmp_path / "e.yaml", file)
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(path, [override])
+    assert str(caught.value).startswith("command line: expected" if blamed else f"{path}: expected")
 
 
 @pytest.mark.parametrize("override", ["epochs", "=3", "training.epochs=[", "training.epochs.deep=3"])

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from shapewise.build.blaming import blaming
 from shapewise.build.cases import Split, annotated_cases, build_preprocessing
 from shapewise.build.output_bias import mean_shares, set_output_bias
 from shapewise.build.slices import Prepared, build_training, build_validation
@@ -46,11 +47,16 @@ class Fit:
 
 
 def build_experiment_network(experiment: Experiment, classes: Sequence[str]) -> nn.Module:
-    """Build the network with the seed's own initial weights, whatever the supervision."""
+    """Build the network with the seed's own initial weights, whatever the supervision.
+
+    Raises:
+        ConfigError: there is no such network, or it does not go from slices to logits.
+    """
     torch.manual_seed(experiment.training.seed)
-    settings = experiment.network
-    network = build_network(settings.name, in_channels=1, classes=len(classes) + 1, options=settings.options)
-    check_network(network, build_preprocessing(experiment).shape, len(classes) + 1)
+    settings, count = experiment.network, len(classes) + 1
+    with blaming("network", **{option: f"options.{option}" for option in settings.options}):
+        network = build_network(settings.name, in_channels=1, classes=count, options=settings.options)
+    check_network(network, build_preprocessing(experiment).shape, count)
     return network
 
 

@@ -8,7 +8,7 @@ from shapewise.build.blaming import blaming
 from shapewise.config import ConstraintsConfig, RelationConfig, SupervisionConfig
 from shapewise.constraints import AugmentedLagrangian, Geometric, Hinge, LogBarrier, Penalty, Quadratic
 from shapewise.descriptors import get
-from shapewise.errors import ConfigError
+from shapewise.errors import ArgumentError, ConfigError
 from shapewise.losses import EdgeLengthLoss, MomentProjectionLoss, Relation, ShapeConstraintLoss
 from shapewise.training import (
     CombinedSupervision,
@@ -61,7 +61,7 @@ def build_loss(
     settings: ConstraintsConfig, classes: Sequence[str], penalty: Penalty, *, section: str = "supervision"
 ) -> ShapeConstraintLoss:
     """Build the shape constraint loss; raises `ConfigError`, naming the section, for what cannot be."""
-    relations = [build_relation(relation, classes, f"{section}.relations") for relation in settings.relations]
+    relations = build_relations(settings.relations, classes, f"{section}.relations")
     with blaming(section, descriptor="descriptors"):
         return ShapeConstraintLoss(
             settings.descriptors,
@@ -74,16 +74,44 @@ def build_loss(
         )
 
 
-def build_relation(relation: RelationConfig, classes: Sequence[str], section: str) -> Relation:
+def build_relations(
+    settings: Sequence[RelationConfig], classes: Sequence[str], section: str
+) -> list[Relation]:
+    """Build relations; raises `ConfigError`, naming its number and classes, for one that cannot be."""
+    built: dict[str, tuple[str, Relation]] = {}
+    for number, each in enumerate(settings):
+        where = f"{section}.{number}"
+        relation = build_relation(each, classes, where)
+        if relation.key in built:
+            first, _ = built[relation.key]
+            expected = f"another kind, descriptor or classes than {first}"
+            raise ConfigError(f"{where} ({described(each)})", expected=expected, found="the same")
+        built[relation.key] = where, relation
+    return [relation for _, relation in built.values()]
+
+
+def build_relation(settings: RelationConfig, classes: Sequence[str], where: str) -> Relation:
     """Replace class names by indices; background is 0."""
     names = ("background", *classes)
-    unknown = [name for name in relation.classes if name not in names]
-    if unknown:
-        raise ConfigError(section, expected=f"classes among {names}", found=unknown[0])
-    options = relation.model_dump(exclude={"classes"})
-    with blaming(section, pair="classes"):
-        get(relation.descriptor)
-        return Relation(pair=tuple(map(names.index, relation.classes)), **options)
+    if unknown := [name for name in settings.classes if name not in names]:
+        expected = f"classes among {', '.join(names)}"
+        raise ConfigError(f"{where}.classes ({described(settings)})", expected=expected, found=unknown[0])
+    try:
+        get(settings.descriptor)
+        pair = tuple(map(names.index, settings.classes))
+        return Relation(pair=pair, **settings.model_dump(exclude={"classes"}))
+    except ArgumentError as error:
+        about_classes = error.argument == "pair"
+        key = "classes" if about_classes else error.argument
+        found = ", ".join(settings.classes) or "none" if about_classes else error.found
+        expected = error.expected.replace("class index", "class").replace("class indices", "classes")
+        raise ConfigError(f"{where}.{key} ({described(settings)})", expected=expected, found=found) from None
+
+
+def described(relation: RelationConfig) -> str:
+    """How errors call a relation: `contact of RV, LV`."""
+    what = relation.kind if relation.kind == "contact" else f"{relation.kind} of the {relation.descriptor}"
+    return f"{what} of {', '.join(relation.classes) or 'no class'}"
 
 
 def build_projection(supervision: SupervisionConfig) -> MomentProjectionLoss:

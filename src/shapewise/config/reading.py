@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,18 @@ def load_experiment(path: Path, overrides: list[str] | None = None) -> Experimen
             named), or a value is out of its range.
     """
     content = _read_with_parents(path, seen=())
-    for override in overrides or []:
-        content = _merge(content, _parse_override(override))
-    return parse_experiment(content, where=str(path))
+    heirs = [_parse_override(override) for override in overrides or []]
+    for heir in heirs:
+        content = _merge(content, heir)
+    return parse_experiment(content, where=str(path), overrides=heirs)
 
 
-def parse_experiment(content: dict[str, Any], *, where: str) -> Experiment:
+def parse_experiment(
+    content: dict[str, Any], *, where: str, overrides: Sequence[dict[str, Any]] = ()
+) -> Experiment:
     """Validate a nested mapping as an `Experiment`; `where` names its origin in errors.
+
+    Errors in what the `overrides`, which are part of the content already, have set are the command line's.
 
     >>> parse_experiment({"name": "mine", "supervision": "quadratic"}, where="here").supervision.kind
     'quadratic'
@@ -46,7 +52,7 @@ def parse_experiment(content: dict[str, Any], *, where: str) -> Experiment:
     try:
         return Experiment.model_validate(_expand(content))
     except ValidationError as error:
-        raise _explain(error, where) from None
+        raise _explain(error, where, overrides) from None
 
 
 def dump_experiment(experiment: Experiment) -> str:
@@ -116,9 +122,18 @@ def _parse_override(override: str) -> dict[str, Any]:
     return _expand(value)
 
 
-def _explain(error: ValidationError, where: str) -> ConfigError:
-    first = error.errors()[0]
+def _explain(error: ValidationError, where: str, overrides: Sequence[dict[str, Any]]) -> ConfigError:
+    # A key that is missing is often one that is misspelt.
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     place, messages = first["loc"], {"missing": "given", "tuple_type": "a list"}
+    if first["type"] == "misfit":
+        context = first["ctx"]
+        keys = [context["key"], *context["others"]]
+        blamed = _origin([key.split(".") for key in keys], where, overrides)
+        return ConfigError(
+            blamed, expected=f"`{keys[0]}` to be {context['expected']}", found=context["found"]
+        )
+    where = _origin([place], where, overrides)
     if first["type"] == "missing" and isinstance(place[-1], int):
         place, messages = place[:-1], {"missing": "a longer list"}
     key = ".".join(str(part) for part in place)
@@ -128,13 +143,29 @@ def _explain(error: ValidationError, where: str) -> ConfigError:
         return ConfigError(where, expected=f"a known key{hint}", found=f"`{key}`")
     message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     message = messages.get(first["type"], message)
-    found = repr(first["input"]) if key else "none"
-    return ConfigError(where, expected=f"`{key}` to be {message}" if key else message, found=found)
+    return ConfigError(where, expected=f"`{key}` to be {message}", found=repr(first["input"]))
+
+
+def _origin(places: Sequence[Sequence[int | str]], where: str, overrides: Sequence[dict[str, Any]]) -> str:
+    """Say where one of these keys was set: on the command line, or else `where`."""
+    overridden = any(_sets(heir, place) for heir in overrides for place in places)
+    return "command line" if overridden else where
+
+
+def _sets(heir: Any, place: Sequence[int | str]) -> bool:
+    """Whether a nested mapping has a value at a place, or one in its stead."""
+    for part in place:
+        if not isinstance(heir, dict):
+            return True
+        if part not in heir:
+            return False
+        heir = heir[part]
+    return True
 
 
 def _nearest(key: str) -> str | None:
     section, _, leaf = key.rpartition(".")
-    if section.startswith("supervision.relations."):  # a list, whose keys `valid_keys` does not know
+    if ".relations." in key:  # a list, whose keys `valid_keys` does not know
         near = difflib.get_close_matches(leaf, RelationConfig.model_fields, n=1, cutoff=0.5)
         return f"{section}.{near[0]}" if near else None
     keys = valid_keys()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -12,6 +14,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 Seed = Field(0, ge=0, lt=2**32)
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -20,7 +23,7 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 class Section(BaseModel):
     """A part of an experiment: immutable, and closed to keys that it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -84,6 +87,15 @@ class NetworkConfig(Section):
 
     name: str = "enet"
     options: dict[str, Any] = {}
+
+    @field_validator("options")
+    @classmethod
+    def _refuse_infinite(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name, each in value.items():
+            if any(isinstance(x, float) and not math.isfinite(x) for x in _flat(each)):
+                raise misfit(f"network.options.{name}", "without infinite numbers and NaN", each)
+        return value
+
     output_bias: Literal["random", "volumes"] = Field(
         "random", description="what it says of a class before it has seen an image"
     )
@@ -229,28 +241,49 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _check_sections_fit(self) -> Experiment:
-        supervision = self.supervision
+        supervision, training = self.supervision, self.training
+        kind = f"where supervision.kind is {supervision.kind}"
         if supervision.kind not in ("pixels", "scribbles") and not supervision.descriptors:
-            raise ValueError("supervision.descriptors must name at least one descriptor")
+            raise misfit("supervision.descriptors", "at least one descriptor", [], "supervision.kind")
         if supervision.extent == "volume" and supervision.kind in ("pixels", "scribbles", "regions"):
-            raise ValueError(f"supervision.extent must be slice where the kind is {supervision.kind}")
+            raise misfit("supervision.extent", f"slice {kind}", "volume", "supervision.kind")
         if supervision.renewed_each_epoch:
             check_renewal(supervision)
         if supervision.teacher and supervision.kind != "projection":
-            raise ValueError("supervision.teacher needs the kind projection")
-        if self.training.image_clip and self.training.precision == "16-mixed":
-            raise ValueError("training.image_clip needs unscaled gradients: precision 32-true or bf16-mixed")
+            raise misfit("supervision.teacher", f"false {kind}", True, "supervision.kind")
+        if training.image_clip and training.precision == "16-mixed":
+            expected = "0 where training.precision is 16-mixed, whose gradients are scaled"
+            raise misfit("training.image_clip", expected, training.image_clip, "training.precision")
         return self
 
 
 def check_renewal(supervision: SupervisionConfig) -> None:
     """Refuse what cannot go with targets that last for an epoch."""
     if supervision.kind != "projection":
-        raise ValueError(f"supervision.renew must be step where the kind is {supervision.kind}")
+        expected = f"step or auto where supervision.kind is {supervision.kind}"
+        raise misfit("supervision.renew", expected, supervision.renew, "supervision.kind")
     if supervision.teacher:
-        raise ValueError("supervision.teacher must be false where supervision.renew is epoch")
+        expected = "false where supervision.renew is epoch"
+        raise misfit("supervision.teacher", expected, True, "supervision.renew")
     if supervision.extent == "volume" and supervision.beside:
-        raise ValueError("supervision.beside must be null where volumes are projected once an epoch")
+        expected = "null where supervision.extent is volume and supervision.renew is epoch"
+        found = f"the kind {supervision.beside.kind}"
+        raise misfit("supervision.beside", expected, found, "supervision.extent", "supervision.renew")
+
+
+def misfit(key: str, expected: str, found: object, *others: str) -> PydanticCustomError:
+    """A key whose value does not fit: what it should be, what it is, and which other keys say so."""
+    context = {"key": key, "expected": expected, "found": found, "others": others}
+    return PydanticCustomError("misfit", "{key} to be {expected}", context)
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """Every value within lists and mappings."""
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _flat(each)
+    else:
+        yield value
 
 
 def valid_keys(section: type[Section] = Experiment, prefix: str = "") -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import re
 from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any, TypeGuard
@@ -52,7 +53,8 @@ def build_network(
 
     Raises:
         ArgumentError: an unknown name or option (with the nearest valid one), a missing option, a value that
-            the network refuses, a 3-D network where there is none, or MONAI is not installed.
+            the network refuses, a 3-D network where there is none, or MONAI, or a package that a network of
+            its needs, is not installed.
 
     >>> network = build_network("residual_unet", in_channels=1, classes=2, options={"levels": 3})
     >>> sum(parameter.numel() for parameter in network.parameters()) > 10_000
@@ -117,6 +119,13 @@ def _construct(network: type[nn.Module], fixed: dict[str, Any], options: dict[st
             raise
         raise ArgumentError(
             "options", expected=f"accepted by {network.__name__} ({error})", found=options
+        ) from error
+    except ImportError as error:  # MONAI asks for its optional packages when they are needed
+        missing = re.search(r"No module named '(\w+)", str(error))
+        package = missing[1] if missing else str(error).partition("\n")[0]
+        expected = f"a network whose packages are installed (`pip install {package}`)"
+        raise ArgumentError(
+            "name", expected=expected, found=f"{network.__name__} without {package}"
         ) from error
 
 
