@@ -101,6 +101,8 @@ def test_bom_and_surrounding_spaces(tmp_path):
         ("p,1,4,LV,spread,1,-0.5,,,px,mask", "expected a spread from 0 as value, found -0.5"),
         ("p,1,4,LV,length,0,-3,,,px,mask", "expected a length from 0 as value, found -3.0"),
         ("p,1,4,LV,volume,0,,,-8,px,mask", "expected a volume from 0 as upper, found -8.0"),
+        ("p,1,4,LV,covariance,2,-8,,,px,mask", "expected a variance from 0 as value, found -8.0"),
+        ("p,1,,LV,covariance,5,-8,,,px,mask", "expected a variance from 0 as value, found -8.0"),
         ("p,1,4,LV,volume,0,8,9,,px,mask", "expected a value from its lower to its upper, found 8.0"),
         ("p,1,4,LV,centroid,0,8,2,7,px,mask", "expected a value from its lower to its upper, found 8.0"),
         ("p,1,4,LV,volume,0,8,9;5,,px,mask", "expected a number as lower, found '9;5'"),

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from shapewise.annotate.schema import Absent, Drawn
 from shapewise.annotate.shapes import regions
 from shapewise.data.describe import DESCRIPTORS, describe_labels
-from shapewise.data.table import AMOUNTS
+from shapewise.descriptors.least import AMOUNTS
 
 Values = dict[str, NDArray[np.float64]]
 

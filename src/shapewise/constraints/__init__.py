@@ -28,6 +28,7 @@ from shapewise.constraints.penalties import (
     log_barrier,
     quadratic,
 )
+from shapewise.constraints.possible import require_possible
 from shapewise.constraints.relation import Relation
 from shapewise.constraints.report import LossReport, Reduction, active, contributions, reduce, satisfied
 from shapewise.constraints.residuals import residuals
@@ -66,6 +67,7 @@ __all__ = [
     "reduce",
     "relate",
     "relative_scale",
+    "require_possible",
     "residuals",
     "satisfied",
 ]

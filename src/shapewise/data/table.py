@@ -28,6 +28,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from shapewise.descriptors import registry
+from shapewise.descriptors.least import AMOUNTS, least_values
 from shapewise.errors import ArgumentError, TableError
 
 COLUMNS = (
@@ -48,9 +49,6 @@ KEY = ["case", "frame", "slice", "class", "descriptor", "component"]
 
 UNITS = ("px", "mm")
 SOURCES = ("mask", "click", "prior", "report")
-
-AMOUNTS = ("volume", "spread", "length", "potts_length")
-"""What is never negative."""
 
 LARGEST = 1e30
 """A larger number is a mistake, and not the last one that single precision holds."""
@@ -225,10 +223,14 @@ def _check_numbers(path: Path, table: pd.DataFrame) -> None:
         beyond = (table[name].abs() > LARGEST) & (table[name] != float(without or "nan"))
         expected = f"{name} to be from {-LARGEST:g} to {LARGEST:g}{without and f', or {without}'}"
         _refuse(path, beyond, expected, table[name].get)
-    for name in ("value", "upper"):
-        for amount in AMOUNTS:
-            negative = (table["descriptor"] == amount) & (table[name] < 0)
-            _refuse(path, negative, f"a {amount} from 0 as {name}", table[name].get)
+    for descriptor in table["descriptor"].unique():
+        rows = table[table["descriptor"] == descriptor]
+        least = {whole: least_values(descriptor, 3 if whole else 2) for whole in (True, False)}
+        places = zip(rows["slice"].isna(), rows["component"], strict=True)
+        limits = np.array([least[whole][component] for whole, component in places])
+        what = descriptor if descriptor in AMOUNTS else "variance"
+        for name in ("value", "upper"):
+            _refuse(path, rows[name] < limits, f"a {what} from 0 as {name}", rows[name].get)
     if not np.isfinite(table[list(_NUMBERS)]).any(axis=None):
         raise TableError(path, expected="at least one number", found="none")
 

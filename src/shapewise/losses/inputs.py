@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from shapewise.constraints import Bounds
+from shapewise.constraints import Bounds, require_possible
 from shapewise.descriptors import get
+from shapewise.descriptors.least import least_values
 from shapewise.errors import ArgumentError
 from shapewise.typing import Probs, Values
 
@@ -31,6 +32,24 @@ def probabilities(input: Tensor, *, softmax: bool, sigmoid: bool) -> Probs:
     if softmax:
         return plain.softmax(1)
     return plain.sigmoid() if sigmoid else plain
+
+
+def look_up(
+    names: Sequence[str], target: Mapping[str, Tensor | Bounds], objects: Tensor
+) -> dict[str, Values | Bounds]:
+    """Look up descriptors in a mapping, and what else of `SIZES` there is, as `annotation` does."""
+    known = dict.fromkeys((*names, *(name for name in SIZES if name in target)))
+    return {name: annotation(name, target, objects) for name in known}
+
+
+def look_up_possible(
+    names: Sequence[str], target: Mapping[str, Tensor | Bounds], objects: Tensor, *, first: int
+) -> dict[str, Values | Bounds]:
+    """Look up descriptors as `look_up` does, and refuse numbers that no object has."""
+    given = look_up(names, target, objects)
+    least = {name: least_values(name, objects.ndim - 2) for name in given}
+    require_possible(given, least, argument="target", first=first)
+    return given
 
 
 def annotation(name: str, target: Mapping[str, Tensor | Bounds], objects: Tensor) -> Values | Bounds:

@@ -13,7 +13,7 @@ from shapewise.constraints import Reduction
 from shapewise.descriptors import describe_together
 from shapewise.descriptors.masks import one_hot
 from shapewise.errors import ArgumentError
-from shapewise.losses.inputs import SIZES, Target, annotation, probabilities
+from shapewise.losses.inputs import Target, look_up, probabilities
 from shapewise.projection import Projection, annotated_moments, moment_projection, sharpen_within
 from shapewise.projection.annotated import AnnotatedMoments, check_moments
 from shapewise.typing import Logits, Probs
@@ -97,7 +97,8 @@ class MomentProjectionLoss(nn.Module):
             A scalar, or ``(B,)`` without reduction; at least float32.
 
         Raises:
-            ArgumentError: a shape does not fit, a descriptor is missing, or a number is infinite.
+            ArgumentError: a shape does not fit, a descriptor is missing, or a number is one that no object
+                has: infinite, or a negative amount or variance.
         """
         return self.report(input, target).total
 
@@ -131,13 +132,14 @@ class MomentProjectionLoss(nn.Module):
 
     def _moments(self, log_probs: Tensor, target: Target) -> AnnotatedMoments:
         if isinstance(target, Mapping):
-            names = [*self.descriptors, *(name for name in SIZES if name in target)]
-            given = {name: annotation(name, target, log_probs[:, 1:]) for name in names}
+            given = look_up(self.descriptors, target, log_probs[:, 1:])
         else:
             names = list(dict.fromkeys((*self.descriptors, "volume", "spread")))
             given = {**describe_together(one_hot(target, log_probs, first=1), names)}
         doubt = {"error": self.error, "tolerance": self.tolerance}
-        return annotated_moments(given, log_probs.ndim - 2, descriptors=self.descriptors, **doubt)
+        return annotated_moments(
+            given, log_probs.ndim - 2, descriptors=self.descriptors, called="target", **doubt
+        )
 
     def _log_probs(self, input: Tensor) -> Tensor:
         plain = probabilities(input, softmax=False, sigmoid=False)

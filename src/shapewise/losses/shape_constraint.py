@@ -38,7 +38,7 @@ from shapewise.descriptors.compiled import covers, describe_compiled
 from shapewise.descriptors.safe import divide
 from shapewise.descriptors.together import describe_mask
 from shapewise.errors import ArgumentError
-from shapewise.losses.inputs import SIZES, Target, annotation, probabilities
+from shapewise.losses.inputs import SIZES, Target, look_up_possible, probabilities
 from shapewise.typing import Logits, Probs, Values
 
 __all__ = ["ShapeConstraintLoss", "Target"]
@@ -155,7 +155,8 @@ class ShapeConstraintLoss(nn.Module):
             full and one-hot predictions.
 
         Raises:
-            ArgumentError: a shape does not fit, a label is outside the classes, or a descriptor is missing.
+            ArgumentError: a shape does not fit, a label is outside the classes, a descriptor is missing, or
+                a number is one that no object has: infinite, or a negative amount or variance.
         """
         z, costs, _ = self._evaluate(input, target)
         return reduce(z, costs, reduction=self.reduction, average=not self.raw)
@@ -208,10 +209,8 @@ class ShapeConstraintLoss(nn.Module):
         for relation in self.relations:
             value = self._relation_value(relation, values, probs)
             found[relation.key] = relate(value, relation, self._absent(relation, present))
-        parts, sizes = (
-            list(found.values()),
-            {d.name: values[d.name].shape[1:].numel() for d in self.descriptors},
-        )
+        parts = list(found.values())
+        sizes = {d.name: values[d.name].shape[1:].numel() for d in self.descriptors}
         if self.descriptors:
             parts.insert(0, self._described(values, given, objects, spread=spread, present=present))
         sizes |= {key: each.value.shape[1:].numel() for key, each in found.items()}
@@ -243,8 +242,7 @@ class ShapeConstraintLoss(nn.Module):
         names = [d.name for d in self.descriptors]
         objects = probs[:, self._first :]
         if isinstance(target, Mapping):
-            names += [name for name in SIZES if name in target and name not in names]
-            return {name: annotation(name, target, objects) for name in names}
+            return look_up_possible(names, target, objects, first=self._first)
         names += [name for name in ("volume", "spread") if name not in names]
         return {**describe_mask(target, probs, names, spacing=self.spacing, first=self._first)}
 

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from shapewise.constraints import Bounds, object_spread
+from shapewise.constraints import Bounds, object_spread, require_possible
 from shapewise.descriptors import get
 from shapewise.descriptors.higher import exponents
+from shapewise.descriptors.least import least_values
 from shapewise.errors import ArgumentError
 from shapewise.typing import Values
 
@@ -76,6 +77,7 @@ def annotated_moments(
     descriptors: Sequence[str] | None = None,
     error: float = 0.0,
     tolerance: float = 0.0,
+    called: str = "given",
 ) -> AnnotatedMoments:
     """Turn descriptor values, in pixels, into moments.
 
@@ -93,10 +95,11 @@ def annotated_moments(
         error: standard deviation of the annotator's error, relative: of a volume in volumes, of a spread in
             spreads; a centroid's is twice that, in spreads.
         tolerance: likewise, how far a number may be off and be left alone: its bounds move apart.
+        called: what errors call ``given``; they count classes from 1, the background being 0.
 
     Raises:
-        ArgumentError: a descriptor is no moment or has another number of components, a number is infinite, a
-            volume negative, or nothing is given.
+        ArgumentError: a descriptor is no moment or has another number of components, a number is infinite, an
+            amount or a variance negative, or nothing is given.
 
     >>> disc = {"volume": torch.tensor([[[9.0]]]), "centroid": torch.tensor([[[4.0, 4.0]]])}
     >>> annotated_moments(disc | {"spread": torch.tensor([[[1.5, 1.5]]])}, 2).exponents
@@ -107,7 +110,7 @@ def annotated_moments(
     for name in wanted:
         if name not in given:
             raise ArgumentError("given", expected=f"to have {name!r}", found=", ".join(given) or "nothing")
-    _check_values(given, ndim)
+    _check_values(given, ndim, called)
     found = {name: _Interval.of(each) for name, each in given.items() if name in MOMENT_DESCRIPTORS}
     open_ = _Interval.open_like(next(iter(found.values())).lower[..., :1])
     volume = found.get("volume", open_)
@@ -246,19 +249,11 @@ def _scale(found: Mapping[str, _Interval], like: _Interval, ndim: int) -> Tensor
     return scale.expand(*like.lower.shape[:2], ndim).clamp_min(SMALLEST_SPREAD)
 
 
-def _check_values(given: Given, ndim: int) -> None:
-    """Refuse shapes that do not fit, infinite numbers and negative volumes; one question to the device."""
-    numbers = []
+def _check_values(given: Given, ndim: int, called: str) -> None:
+    """Refuse shapes that do not fit and numbers that no object has; one question to the device."""
     for name, each in given.items():
-        value = each.reference if isinstance(each, Bounds) else each
-        shape = tuple(each.lower.shape if isinstance(each, Bounds) else each.shape)
-        if len(shape) != 3 or shape[-1] != get(name).components(ndim):
-            expected = f"of shape (B, K, {get(name).components(ndim)})"
-            raise ArgumentError(f"given[{name!r}]", expected=expected, found=shape)
-        if value is not None:
-            negative = (value < 0) if name == "volume" else torch.zeros_like(value, dtype=torch.bool)
-            numbers.append((value.isinf() | negative).flatten())
-    if numbers and not torch.compiler.is_compiling() and bool(torch.cat(numbers).any()):
-        raise ArgumentError(
-            "given", expected="finite, a volume from 0", found="an infinite or negative number"
-        )
+        shape = tuple((each.lower if isinstance(each, Bounds) else each).shape)
+        count = get(name).components(ndim)
+        if len(shape) != 3 or shape[-1] != count:
+            raise ArgumentError(f"{called}[{name!r}]", expected=f"of shape (B, K, {count})", found=shape)
+    require_possible(given, {name: least_values(name, ndim) for name in given}, argument=called)
