@@ -3,18 +3,18 @@
     python campaigns/figures.py campaigns/acdc.yaml --out RUNS --figures docs/images
 
 Writes PLAN_values.png and PLAN_error.png from the runs that are finished. A bar is the standard
-deviation over seeds.
+deviation over seeds, the dashed line what the plan's first arm reaches.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
 import pandas as pd
+from command_line import Parser
 from matplotlib.axes import Axes
-from run import Run, planned, values_a_patient
+from plan import read_plan
+from results import results
 
 from shapewise.plots.style import INK, MUTED, blank_figure, quieten, run_colour, run_marker, save
 
@@ -36,21 +36,10 @@ ECONOMY = {
 """The arms that differ in how much they are told, and what the figure calls them."""
 
 
-def measured(runs: list[Run]) -> pd.DataFrame:
+def measured(found: pd.DataFrame) -> pd.DataFrame:
     """Mean test Dice of every finished arm, its standard deviation over seeds, and its values a patient."""
-    rows = [
-        {
-            "arm": run.arm,
-            "dice": pd.read_csv(run.folder / "metrics.csv").groupby("class")["dice"].mean().mean(),
-            "values": values_a_patient(run.folder),
-        }
-        for run in runs
-        if (run.folder / "metrics.csv").exists()
-    ]
-    if not rows:
-        sys.exit("no run of these is finished")
-    found = pd.DataFrame(rows).groupby("arm", sort=False)
-    return found.agg(dice=("dice", "mean"), spread=("dice", "std"), values=("values", "mean")).fillna(
+    arms = found.groupby("arm", sort=False)
+    return arms.agg(dice=("mean", "mean"), spread=("mean", "std"), values=("values", "mean")).fillna(
         {"spread": 0.0}
     )
 
@@ -70,7 +59,6 @@ def against_values(axes: Axes, found: pd.DataFrame) -> None:
     for choose in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         choose("{x:.0f}")
     axes.set_xlabel("values a patient, both frames")
-    beside(axes, found)
 
 
 def against_error(axes: Axes, found: pd.DataFrame) -> None:
@@ -91,35 +79,35 @@ def against_error(axes: Axes, found: pd.DataFrame) -> None:
         )
     axes.set_xlabel("error of every number, % (a centroid's: twice that, of the spread)")
     axes.legend(frameon=False, fontsize=9, loc="lower left")
-    beside(axes, found)
 
 
-def beside(axes: Axes, found: pd.DataFrame) -> None:
-    """What the first arm reaches, the one of masks, and the axis that both figures share."""
-    masks = found["dice"].iloc[0]
-    axes.axhline(masks, color=MUTED, linewidth=1, linestyle="--")
-    axes.annotate(
-        "every pixel", (0.995, masks), (0, 3), ("axes fraction", "data"), "offset points", ha="right"
-    )
+def beside(axes: Axes, found: pd.DataFrame, first: str) -> None:
+    """What the plan's first arm reaches, once it is finished, and the axis that both figures share."""
+    if first in found.index:
+        dice, label = found.loc[first, "dice"], "every pixel" if first == "pixels" else first
+        axes.axhline(dice, color=MUTED, linewidth=1, linestyle="--")
+        axes.annotate(label, (0.995, dice), (0, 3), ("axes fraction", "data"), "offset points", ha="right")
     axes.set_ylabel("test Dice")
     quieten(axes)
 
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument("plan", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="folder of the run folders")
     parser.add_argument("--figures", type=Path, required=True, help="folder of the pictures")
     given = parser.parse_args()
-    found = measured(list(planned(given.plan, given.out, [], [])))
-    given.figures.mkdir(parents=True, exist_ok=True)
-    for name, draw in (("values", against_values), ("error", against_error)):
-        figure = blank_figure(*SIZE)
-        draw(figure.subplots(), found)
-        save(figure, given.figures / f"{given.plan.stem}_{name}.png")
+    with parser.errors_in_a_line():
+        plan = read_plan(given.plan)
+        found = measured(results(plan.runs(given.out)))
+        given.figures.mkdir(parents=True, exist_ok=True)
+        for name, draw in (("values", against_values), ("error", against_error)):
+            figure = blank_figure(*SIZE)
+            axes = figure.subplots()
+            draw(axes, found)
+            beside(axes, found, plan.first)
+            save(figure, given.figures / f"{plan.path.stem}_{name}.png")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
@@ -44,3 +46,49 @@ def test_an_error_moves_the_clicks_and_a_seed_repeats_them(phantom: Path, tmp_pa
         tables[name] = (tmp_path / f"{name}.csv").read_text()
     assert tables["off"] == tables["again"]
     assert tables["off"] != tables["exact"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--error", "nan"], "--error: expected a finite number of at least 0, found nan"),
+        (["--error", "-1"], "--error: expected a finite number of at least 0, found -1"),
+        (["--error", "much"], "--error: expected a finite number of at least 0, found much"),
+        (["--error", "inf"], "--error"),
+        (["--seed", "-1"], "--seed: expected a whole number of at least 0, found -1"),
+        (["--out", "clicks.txt"], "expected a .csv or .parquet file"),
+        (["--out", "/dev/null/clicks.csv"], "/dev/null"),
+        (["--out", "."], "expected a .csv or .parquet file"),
+    ],
+)
+def test_bad_arguments_are_refused_in_a_line(script, phantom: Path, tmp_path: Path, arguments, hint) -> None:
+    before = [] if "--out" in arguments else ["--out", tmp_path / "clicks.csv"]
+    status, out, error = script("clicks", phantom, *before, *arguments)
+    assert (status, out, error.count("\n")) == (2, "", 1)
+    assert hint in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_data_are_refused_in_a_line(script, phantom: Path, tmp_path: Path) -> None:
+    bare = shutil.copytree(phantom, tmp_path / "bare")
+    for mask in bare.rglob("*_gt.nii.gz"):
+        mask.unlink()
+    broken = shutil.copytree(phantom, tmp_path / "broken")
+    mask = min(broken.rglob("*_gt.nii.gz"))
+    mask.write_bytes(mask.read_bytes()[:100])
+    (tmp_path / "empty").mkdir()
+    for data, where in [
+        (bare, f"{bare}: expected masks beside the images, found none"),
+        (broken, str(mask)),
+        (tmp_path / "empty", f"{tmp_path / 'empty'}: expected the layout"),
+        (tmp_path / "gone", f"{tmp_path / 'gone'}: expected a data folder"),
+    ]:
+        status, out, error = script("clicks", data, "--out", tmp_path / "clicks.csv")
+        assert (status, out, error.strip().count("\n")) == (2, "", 0), error
+        assert error.strip().startswith(f"error: {where}")
+    assert not (tmp_path / "clicks.csv").exists()
+
+
+def test_clicks_in_a_line_are_made_again(script, phantom: Path, tmp_path: Path) -> None:
+    out = tmp_path / "clicks.csv"
+    assert script("clicks", phantom, "--out", out, "--error", "1e6")[0] in (0, 2)

@@ -1,0 +1,107 @@
+"""What a campaign is to run: a plan's arms and seeds, and the run folder of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from shapewise.config.reading import UniqueKeys
+from shapewise.errors import ConfigError
+
+Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One arm with one seed."""
+
+    arm: str
+    seed: int
+    experiment: Path
+    overrides: list[str]
+    folder: Path
+
+    @property
+    def metrics(self) -> Path:
+        """What its evaluation leaves, the last file of a run."""
+        return self.folder / "metrics.csv"
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.metrics.exists()
+
+
+class Arm(BaseModel):
+    """An experiment file, relative to the plan, and what is different in this arm."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    experiment: str
+    overrides: list[str] = []
+
+
+class Plan(BaseModel):
+    """Arms and seeds. Other keys are left alone: what several arms share has to be written somewhere."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    overrides: list[str] = []
+    seeds: list[Seed] = Field(min_length=1)
+    arms: dict[Name, Arm] = Field(min_length=1)
+
+    @property
+    def first(self) -> str:
+        """The arm that the others are compared with."""
+        return next(iter(self.arms))
+
+    def runs(self, out: Path, arms: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
+        """List the runs, seed by seed; of all arms and with the plan's seeds unless some are named.
+
+        Raises:
+            ConfigError: the plan has no such arm.
+        """
+        for name in arms:
+            if name not in self.arms:
+                raise ConfigError(self.path, expected=f"arms among {', '.join(self.arms)}", found=name)
+        return [
+            Run(
+                name,
+                seed,
+                self.path.parent / arm.experiment,
+                [*self.overrides, *arm.overrides, f"training.seed={seed}"],
+                out / f"{name}_s{seed}",
+            )
+            for seed in dict.fromkeys(seeds or self.seeds)
+            for name, arm in self.arms.items()
+            if not arms or name in arms
+        ]
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan.
+
+    Raises:
+        ConfigError: the file is missing, no YAML, or no plan.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(path, expected="a plan", found=error) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(path, expected="valid YAML", found=error) from None
+    if not isinstance(content, dict):
+        raise ConfigError(path, expected="a mapping", found=type(content).__name__)
+    try:
+        return Plan.model_validate({**content, "path": path})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError(path, expected=f"a valid `{key}`", found=first["msg"]) from None

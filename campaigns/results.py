@@ -1,0 +1,113 @@
+"""What a campaign's finished runs came to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from plan import Run
+
+from shapewise.errors import RunError
+
+NOTHING = "-"
+
+
+def unfinished(runs: Sequence[Run]) -> str:
+    """Name the arms and seeds that have not run to their end."""
+    left: dict[str, list[str]] = {run.arm: [] for run in runs}
+    for run in runs:
+        if not run.finished:
+            left[run.arm].append(str(run.seed))
+    return ", ".join(f"{arm} (seed {', '.join(seeds)})" for arm, seeds in left.items() if seeds)
+
+
+def results(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row a finished run: its arm, its commits, the mean over cases of each class's Dice, and so on.
+
+    Raises:
+        RunError: none is finished, or a file of one is missing or malformed.
+    """
+    found = [result(run) for run in runs if run.finished]
+    if not found:
+        raise RunError(runs[0].folder.parent, expected="a finished run", found=f"none of {unfinished(runs)}")
+    return pd.DataFrame(found)
+
+
+def mean_dice(runs: Sequence[Run]) -> float:
+    """Mean over the finished runs, cases and classes; NaN where no run is finished."""
+    return pd.Series([result(run)["mean"] for run in runs if run.finished], dtype=float).mean()
+
+
+def result(run: Run) -> dict[str, object]:
+    """What one finished run came to."""
+    try:
+        metrics = pd.read_csv(run.metrics)
+        dice = metrics.groupby("class", sort=False)["dice"].mean()
+        return {
+            "arm": run.arm,
+            "values": values_a_patient(run.folder),
+            **dice.add_prefix("Dice "),
+            "mean": dice.mean(),
+            "hd95": metrics["hd95_mm"].mean(),
+            "commits": json.loads((run.folder / "run.json").read_text(encoding="utf-8")).get("commits", []),
+        }
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise RunError(
+            run.folder, expected="a run that `shapewise evaluate` has measured", found=found
+        ) from None
+
+
+def values_a_patient(folder: Path) -> float:
+    """How many numbers training was told of each patient; 0 where it had masks."""
+    supervision = yaml.safe_load((folder / "experiment.yaml").read_text())["supervision"]
+    if supervision["kind"] in ("pixels", "scribbles"):
+        return 0.0
+    cases, told = (
+        pd.read_csv(folder / f"{name}.csv", dtype={"case": str}) for name in ("cases", "descriptors")
+    )
+    beside = supervision.get("beside") or {"descriptors": []}
+    told = told[told["descriptor"].isin([*supervision["descriptors"], *beside["descriptors"]])]
+    told = told[told["case"].isin(cases.loc[cases["split"] == "train", "case"])]
+    patients = (pd.read_csv(folder / "split.csv")["split"] == "train").sum()
+    return float(told["value"].notna().sum() / patients)
+
+
+def table(found: pd.DataFrame, first: str, whole: float) -> pd.DataFrame:
+    """One row an arm, as text: means over seeds, the mean Dice also as a fraction of the first arm's.
+
+    Args:
+        found: what `results` returns.
+        first: the arm that the others are compared with.
+        whole: its mean Dice.
+    """
+    arms = found.groupby("arm", sort=False)
+    numbers, spread = arms.mean(numeric_only=True), arms["mean"].std()
+    shown = pd.DataFrame({"arm": numbers.index}, index=numbers.index)
+    shown["values a patient"] = [f"{each:.0f}" if each else "masks" for each in numbers["values"]]
+    shown["seeds"] = arms.size().map(str)
+    for column in numbers.filter(like="Dice "):
+        shown[column.removeprefix("Dice ")] = decimals(numbers[column], 3)
+    several = spread.map(lambda each: "" if pd.isna(each) else f" ± {each:.3f}")
+    shown["mean ± sd"] = decimals(numbers["mean"], 3) + several
+    shown["HD95, mm"] = decimals(numbers["hd95"], 1)
+    shown[f"of {first}"] = decimals(numbers["mean"] / whole, 3)
+    shown["commit"] = arms["commits"].agg(lambda lists: ", ".join(dict.fromkeys(chain(*lists))) or NOTHING)
+    return shown
+
+
+def decimals(values: pd.Series, digits: int) -> pd.Series:
+    """Write numbers with so many decimals; what is not there as a dash."""
+    return values.map(lambda value: NOTHING if pd.isna(value) else f"{value:.{digits}f}")
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Write a table of text in Markdown, arms and commits as code."""
+    for column in ("arm", "commit"):
+        table = table.assign(**{column: table[column].str.replace(r"[\w.-]+", r"`\g<0>`", regex=True)})
+    rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

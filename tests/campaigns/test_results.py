@@ -1,0 +1,175 @@
+"""The table: means over seeds, fractions of the plan's first arm, and what is missing."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+import yaml
+from matplotlib.figure import Figure
+
+from shapewise.config import load_experiment
+
+FOLDER = Path(__file__).parents[2] / "campaigns"
+PLAN = """
+seeds: [0, 1]
+arms:
+  pixels: {experiment: pixels.yaml}
+  half: {experiment: half.yaml}
+  third: {experiment: third.yaml}
+"""
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    path = tmp_path / "plan.yaml"
+    path.write_text(PLAN)
+    return path
+
+
+@pytest.fixture
+def finish(tmp_path: Path) -> Callable[..., Path]:
+    """Leaves a finished run of masks with this Dice of RV and LV, of two cases."""
+
+    def write(name: str, right: float, left: float, hd95: object = 4.0, **record: object) -> Path:
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        rows = [("RV", right - 0.1), ("LV", left - 0.1), ("RV", right + 0.1), ("LV", left + 0.1)]
+        metrics = pd.DataFrame(rows, columns=["class", "dice"]).assign(hd95_mm=hd95)
+        metrics.to_csv(folder / "metrics.csv", index=False)
+        (folder / "experiment.yaml").write_text("supervision: {kind: pixels}")
+        (folder / "run.json").write_text(json.dumps(record))
+        return folder
+
+    return write
+
+
+def rows(text: str) -> dict[str, dict[str, str]]:
+    """The cells of a Markdown table, by arm and column."""
+    header, _, *lines = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines())
+    return {line[0]: dict(zip(header, line, strict=True)) for line in lines}
+
+
+def test_a_row_has_the_mean_and_deviation_over_seeds(script, plan, finish, tmp_path: Path) -> None:
+    finish("pixels_s0", 0.7, 0.9, commits=["aaaa111"])
+    finish("pixels_s1", 0.8, 1.0, commits=["aaaa111", "bbbb222-dirty"], hd95=6.0)
+    finish("half_s0", 0.4, 0.45, hd95=None)
+    status, out, error = script("run", plan, "--out", tmp_path / "runs", "--table", "--markdown")
+    assert status == 0
+    assert error == "not finished: half (seed 1), third (seed 0, 1)\n"
+    assert rows(out) == {
+        "`pixels`": {
+            "arm": "`pixels`",
+            "values a patient": "masks",
+            "seeds": "2",
+            "RV": "0.750",
+            "LV": "0.950",
+            "mean ± sd": "0.850 ± 0.071",
+            "HD95, mm": "5.0",
+            "of pixels": "1.000",
+            "commit": "`aaaa111`, `bbbb222-dirty`",
+        },
+        "`half`": {
+            "arm": "`half`",
+            "values a patient": "masks",
+            "seeds": "1",
+            "RV": "0.400",
+            "LV": "0.450",
+            "mean ± sd": "0.425",
+            "HD95, mm": "-",
+            "of pixels": "0.500",
+            "commit": "-",
+        },
+    }
+    plain = script("run", plan, "--out", tmp_path / "runs", "--table")[1]
+    assert "|" not in plain
+    assert "0.850 ± 0.071" in plain
+
+
+def test_fractions_are_of_the_plans_first_arm(script, plan, finish, tmp_path: Path) -> None:
+    finish("half_s0", 0.4, 0.4)
+
+    def fraction(*arguments: object) -> str:
+        command = (plan, "--out", tmp_path / "runs", "--table", "--markdown", *arguments)
+        return rows(script("run", *command)[1])["`half`"]["of pixels"]
+
+    assert fraction() == "-"  # pixels has not run yet, and nothing takes its place
+    finish("pixels_s0", 0.8, 0.8)
+    assert fraction() == fraction("--arms", "half") == "0.500"
+
+
+def test_nothing_finished_is_said_and_names_the_arms(script, plan, finish, tmp_path: Path) -> None:
+    finish("pixels_s0", 0.8, 0.8)
+    for arms in ("half,third", "third"):
+        status, out, error = script("run", plan, "--out", tmp_path / "runs", "--table", "--arms", arms)
+        assert (status, out, error.count("\n")) == (2, "", 1)
+        assert "expected a finished run, found none of" in error
+        assert all(f"{arm} (seed 0, 1)" in error for arm in arms.split(","))
+    status, out, error = script("figures", plan, "--out", tmp_path / "none", "--figures", tmp_path / "p")
+    assert (status, out, error.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("metrics.csv", ""),
+        ("metrics.csv", "class\nRV\n"),
+        ("metrics.csv", "class,dice,hd95_mm\nRV,good,1\n"),
+        ("run.json", "{"),
+        ("experiment.yaml", "["),
+        ("experiment.yaml", ""),
+        ("experiment.yaml", "supervision: {kind: projection}"),  # and no table of numbers
+    ],
+)
+def test_a_broken_run_is_named(script, plan, finish, tmp_path: Path, name: str, text: str) -> None:
+    folder = finish("half_s1", 0.8, 0.8)
+    (folder / name).write_text(text)
+    status, out, error = script("run", plan, "--out", tmp_path / "runs", "--table")
+    assert (status, out, error.count("\n")) == (2, "", 1)
+    assert error.startswith(f"error: {folder}: expected")
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    yield importlib.import_module("figures")
+    for path in FOLDER.glob("*.py"):
+        sys.modules.pop(path.stem, None)
+
+
+@pytest.mark.parametrize(
+    ("first", "label", "height"),
+    [("pixels", "every pixel", 0.9), ("half", "half", 0.4), ("third", None, None)],
+)
+def test_the_dashed_line_is_the_first_arm_and_named_so(figures, first, label, height) -> None:
+    found = pd.DataFrame({"dice": [0.4, 0.9]}, index=["half", "pixels"])
+    axes = Figure().subplots()
+    figures.beside(axes, found, first)
+    assert [text.get_text() for text in axes.texts] == ([label] if label else [])
+    assert [line.get_ydata()[0] for line in axes.lines] == ([height] if height else [])
+
+
+def test_the_figure_of_economy_shows_exact_numbers_alone(figures) -> None:
+    path = FOLDER / "acdc.yaml"
+    content = yaml.safe_load(path.read_text())
+    for arm in figures.ECONOMY:
+        chosen = content["arms"][arm]
+        experiment = load_experiment(path.parent / chosen["experiment"], chosen.get("overrides", []))
+        assert experiment.data.annotation.error == 0, arm
+        assert experiment.data.table is None, arm
+        assert experiment.supervision.kind == "projection", arm
+    erring = {pattern.format(error) for pattern in figures.LINES.values() for error in figures.ERRORS}
+    assert erring <= content["arms"].keys()
+
+
+def test_figures_of_a_single_finished_arm_are_drawn(script, plan, finish, tmp_path: Path) -> None:
+    finish("pixels_s0", 0.8, 0.8)
+    status, out, error = script("figures", plan, "--out", tmp_path / "runs", "--figures", tmp_path / "p")
+    assert (status, out, error) == (0, "", "")
+    assert sorted(path.name for path in (tmp_path / "p").iterdir()) == ["plan_error.png", "plan_values.png"]
