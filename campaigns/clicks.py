@@ -9,12 +9,14 @@ code measures them.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from command_line import Parser, pixels, whole_number
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 from scipy.ndimage import label
 
@@ -23,9 +25,10 @@ from shapewise.annotate.numbers import Grid
 from shapewise.annotate.schema import Absent, Drawn
 from shapewise.annotate.shapes import ellipse_through
 from shapewise.annotate.store import Place, State
-from shapewise.data.cases import Case
+from shapewise.data.cases import Case, Study
 from shapewise.data.layouts import find_cases
-from shapewise.data.table import write_table
+from shapewise.data.table import check_suffix, write_table
+from shapewise.errors import DataError
 
 AROUND = {"Myo": "LV", "RV": "Myo"}
 """Whose outline is cut out of a class's own; a ring's outline encloses the other class."""
@@ -55,8 +58,8 @@ def slices(
 ) -> Iterator[tuple[Place, State]]:
     """Every slice of a case as a person leaves it."""
     labels = case.read_mask(classes, case.read_image())
-    for index, pixels in enumerate(labels):
-        masks = {name: pixels == number for number, name in enumerate(classes, start=1)}
+    for index, plane in enumerate(labels):
+        masks = {name: plane == number for number, name in enumerate(classes, start=1)}
         drawn = {}
         for name, mask in masks.items():
             inner = AROUND.get(name)
@@ -67,28 +70,49 @@ def slices(
         yield Place(case.name, case.frame, index), State(1, drawn)
 
 
+def study_with_masks(data: Path) -> Study:
+    """The cases of a data folder that have a mask.
+
+    Raises:
+        DataError: there is no such folder, or no mask in it.
+    """
+    study = find_cases(data)
+    cases = [case for case in study.cases if case.mask is not None]
+    if not cases:
+        raise DataError(data, expected="masks beside the images", found="none")
+    return replace(study, cases=cases)
+
+
+def annotated(
+    study: Study, error: float, seed: int
+) -> tuple[dict[Place, State], dict[tuple[str, int], Grid]]:
+    """Every slice of a study as a person leaves it, and the pixels of every case."""
+    states, grids = {}, {}
+    progress = Console(stderr=True)
+    for number, case in enumerate(
+        track(study.cases, "Clicking", console=progress, transient=True, disable=not progress.is_terminal)
+    ):
+        states |= dict(slices(case, study.classes, error, np.random.default_rng([seed, number])))
+        grids[case.name, case.frame] = Grid(case.read_image().image.shape[1:], None)
+    return states, grids
+
+
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument("data", type=Path, help="data folder with masks")
     parser.add_argument("--out", type=Path, required=True, help="the table")
     parser.add_argument(
-        "--error", type=float, default=2.0, help="of a click, pixels: a standard deviation an axis"
+        "--error", type=pixels, default=2.0, help="of a click, pixels: a standard deviation an axis"
     )
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=whole_number(0), default=0)
     given = parser.parse_args()
-    study = find_cases(given.data)
-    states, grids = {}, {}
-    for number, case in enumerate(track(study.cases, "Clicking", transient=True)):
-        if case.mask is None:
-            continue
-        generator = np.random.default_rng([given.seed, number])
-        found = dict(slices(case, study.classes, given.error, generator))
-        states |= found
-        grids[case.name, case.frame] = Grid(case.read_image().image.shape[1:], None)
-    write_table(click_table(states, grids, "px", given.out), given.out)
+    with parser.errors_in_a_line():
+        check_suffix(given.out)
+        study = study_with_masks(given.data)
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        states, grids = annotated(study, given.error, given.seed)
+        write_table(click_table(states, grids, "px", given.out), given.out)
     objects = [drawn for state in states.values() for drawn in state.objects.values()]
     there = sum(drawn.shape.kind != "absent" for drawn in objects)
     print(f"{given.out}: {len(states)} slices, {there} objects, {4 * there} clicks")
