@@ -108,6 +108,6 @@ def decimals(values: pd.Series, digits: int) -> pd.Series:
 def markdown(table: pd.DataFrame) -> str:
     """Write a table of text in Markdown, arms and commits as code."""
     for column in ("arm", "commit"):
-        table = table.assign(**{column: table[column].str.replace(r"[\w.-]+", r"`\g<0>`", regex=True)})
+        table = table.assign(**{column: table[column].str.replace(r"\w[\w.-]*", r"`\g<0>`", regex=True)})
     rows = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy().tolist()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
