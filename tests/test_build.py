@@ -8,11 +8,13 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
+<<<<<<< HEAD
 import torch
 from torch import nn
+=======
+>>>>>>> 2023db4 (Refuse a table of another extent at once: scribbles and regions met it only when validation was prepared)
 
 from shapewise.build import (
     build_experiment_network,
@@ -24,14 +26,12 @@ from shapewise.build import (
     build_table,
     table_descriptors,
 )
-from shapewise.build.output_bias import mean_shares, set_output_bias
-from shapewise.build.slices import Prepared
 from shapewise.config import Experiment, load_experiment, parse_experiment
 from shapewise.data.cases import Case, Study
-from shapewise.data.prepare import prepare_masks
-from shapewise.data.slices import Slices
+from shapewise.data.describe import describe
+from shapewise.data.layouts import find_cases
+from shapewise.data.table import write_table
 from shapewise.errors import ConfigError, DataError, TableError
-from shapewise.networks import build_network
 from shapewise.training import CombinedSupervision
 
 ExperimentFile = Callable[..., Path]
@@ -218,6 +218,7 @@ def test_a_table_without_a_number_about_training_cases_is_refused(
         build_fit(experiment, study, split, table, tmp_path / "cache")
 
 
+<<<<<<< HEAD
 NAN = float("nan")
 
 
@@ -260,9 +261,12 @@ MONAI = {"channels": [8, 16], "strides": [2]}
 DEEP = {"kernel_size": [3, 3, 3], "strides": [1, 2, 2], "upsample_kernel_size": [2, 2], "filters": [8, 8, 8]}
 
 
+=======
+>>>>>>> 2023db4 (Refuse a table of another extent at once: scribbles and regions met it only when validation was prepared)
 @pytest.mark.parametrize(
-    ("name", "options"),
+    ("kind", "extent", "about", "message"),
     [
+<<<<<<< HEAD
         ("enet", {}),
         ("residual_unet", {"channels": 4, "levels": 3}),
         ("monai:UNet", MONAI),
@@ -312,20 +316,51 @@ def test_a_network_without_such_a_bias_is_refused(network: nn.Module, found: str
 @pytest.mark.parametrize("extent", ["slice", "volume"])
 def test_a_run_begins_with_what_the_masks_have(
     extent: str, phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+=======
+        (
+            "scribbles",
+            "slice",
+            "volumes",
+            r"^data\.table: .*slices where supervision\.kind is scrib",
+        ),
+        (
+            "regions",
+            "slice",
+            "volumes",
+            r"^data\.table: .* whole volumes only in .*mine\.csv$",
+        ),
+        (
+            "barrier",
+            "slice",
+            "volumes",
+            r"^supervision\.extent: expected volume, as .*mine\.csv.* slice$",
+        ),
+        (
+            "barrier",
+            "volume",
+            "slices",
+            r"^supervision\.extent: expected slice, as .*mine\.csv.* volume$",
+        ),
+    ],
+)
+def test_a_table_of_another_extent_is_refused_before_an_image_is_opened(
+    kind: str,
+    extent: str,
+    about: str,
+    message: str,
+    phantom: Path,
+    tmp_path: Path,
+    experiment_file: ExperimentFile,
+>>>>>>> 2023db4 (Refuse a table of another extent at once: scribbles and regions met it only when validation was prepared)
 ) -> None:
-    network = {"name": "residual_unet", "options": {"channels": 4, "levels": 3}, "output_bias": "volumes"}
-    experiment = load_experiment(
-        experiment_file(supervision={"extent": extent}, network=network), ["training.weight_average=0.9"]
-    )
-    study = build_study(experiment, phantom)
-    split = build_split(experiment, study)
-    table = build_table(experiment, study, split, tmp_path / "descriptors.csv")
-    fit = build_fit(experiment, study, split, table, tmp_path / "cache")
-    masks = prepare_masks(split["train"], study.classes, build_preprocessing(experiment), tmp_path / "cache")
-    shares = np.bincount(np.ravel(masks), minlength=4) / np.size(masks)
-    for kept in (fit.module.network, fit.module.average.module):  # type: ignore[union-attr]
-        found = kept.head.bias.detach().softmax(0).numpy()  # type: ignore[union-attr]
-        np.testing.assert_allclose(found, shares, rtol=0.05)
+    path = tmp_path / "mine.csv"
+    study = find_cases(phantom)
+    write_table(describe(study, descriptors=("volume",), whole=about == "volumes"), path)
+    supervision = {"kind": kind, "extent": extent}
+    experiment = load_experiment(experiment_file(supervision=supervision), [f"data.table={path}"])
+    with pytest.raises(ConfigError, match=message):
+        build_table(experiment, study, build_split(experiment, study), tmp_path / "descriptors.csv")
+    assert not (tmp_path / "descriptors.csv").exists()
 
 
 @pytest.mark.skipif(find_spec("einops") is not None, reason="what is missing is there")

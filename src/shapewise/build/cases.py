@@ -18,7 +18,7 @@ from shapewise.data.plugins import load_plugin
 from shapewise.data.prepare import Preprocessing
 from shapewise.data.splits import split_patients
 from shapewise.data.table import read_table, write_table
-from shapewise.errors import DataError
+from shapewise.errors import ConfigError, DataError
 
 Split = Mapping[str, list[Case]]
 logger = logging.getLogger(__name__)
@@ -78,15 +78,34 @@ def build_table(experiment: Experiment, study: Study, split: Split, out: Path) -
 
 
 def find_table(experiment: Experiment, study: Study, split: Split) -> pd.DataFrame | None:
-    """Read the experiment's table, or describe the masks that training may see."""
+    """Read the experiment's table, or describe the masks that training may see.
+
+    Raises:
+        ConfigError: the table is about slices, and the experiment about whole volumes, or the reverse.
+    """
     if experiment.data.table is not None:
-        return read_table(Path(experiment.data.table), study.classes)
+        table = read_table(Path(experiment.data.table), study.classes)
+        check_extent(table, experiment.supervision)
+        return table
     seen = [case for case in (*split["train"], *split["validation"]) if case.mask is not None]
     if not seen:
         return None
     names = table_descriptors(experiment.supervision)
     whole = experiment.supervision.extent == "volume"
     return describe(Study(seen, study.classes, study.layout), descriptors=names, whole=whole)
+
+
+def check_extent(table: pd.DataFrame, supervision: SupervisionConfig) -> None:
+    """Refuse a table without a row of the extent that the experiment is about; raises `ConfigError`."""
+    path, whole = table.attrs["path"], table["slice"].isna()
+    if (whole == (supervision.extent == "volume")).any():
+        return
+    if supervision.kind in ("pixels", "scribbles", "regions"):
+        expected = f"rows about slices where supervision.kind is {supervision.kind}"
+        raise ConfigError("data.table", expected=expected, found=f"rows about whole volumes only in {path}")
+    there, about = ("volume", "whole volumes") if whole.all() else ("slice", "slices")
+    expected = f"{there}, as the rows of {path} are about {about} only"
+    raise ConfigError("supervision.extent", expected=expected, found=supervision.extent)
 
 
 def poorer(table: pd.DataFrame, annotation: AnnotationConfig, split: Split) -> pd.DataFrame:
