@@ -180,6 +180,15 @@ def test_metrics_without_a_row(two_runs: list[Path]) -> None:
         load_runs(two_runs)
 
 
+def test_a_run_whose_test_cases_have_no_masks_says_so(two_runs: list[Path]) -> None:
+    path = two_runs[1] / "metrics.csv"
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+    edit(two_runs[1] / "cases.csv", mask=lambda frame: frame["mask"].mask(frame["split"] == "test"))
+    expected = rf"^{two_runs[1]}: expected test cases with masks to measure against, found 8 without$"
+    with pytest.raises(RunError, match=expected):
+        load_runs(two_runs)
+
+
 def test_missing_column_is_named(two_runs: list[Path]) -> None:
     path = two_runs[0] / "metrics.csv"
     pd.read_csv(path).drop(columns="dice").to_csv(path, index=False)

@@ -87,6 +87,7 @@ def check_metrics(path: Path, metrics: pd.DataFrame, cases: pd.DataFrame | None)
             than the test split's.
     """
     if metrics.empty:
+        refuse_maskless(path.parent, cases)
         raise RunError(path, expected="one row a case, frame and class", found="no rows")
     wrong = ~metrics["dice"].between(0, 1)
     refuse(path, wrong, expected="a Dice from 0 to 1", found="another or none")
@@ -96,6 +97,14 @@ def check_metrics(path: Path, metrics: pd.DataFrame, cases: pd.DataFrame | None)
     refuse(path, few, expected=expected, found="fewer")
     if cases is not None:
         _check_scans(path, metrics, cases)
+
+
+def refuse_maskless(run: Path, cases: pd.DataFrame | None) -> None:
+    """Raise `RunError` where no case of a run's test split has a mask, which leaves nothing to compare."""
+    tested = None if cases is None else cases[cases["split"] == "test"]
+    if tested is not None and len(tested) and tested["mask"].isna().all():
+        found = f"{len(tested)} without"
+        raise RunError(run, expected="test cases with masks to measure against", found=found)
 
 
 def _check_scans(path: Path, metrics: pd.DataFrame, cases: pd.DataFrame) -> None:
