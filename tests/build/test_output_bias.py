@@ -1,4 +1,4 @@
-"""A run's first guess."""
+"""A run's first guess: the bias of the output."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from shapewise.build import build_fit, build_preprocessing, build_split, build_study, build_table
+from shapewise.build import (
+    build_fit,
+    build_preprocessing,
+    build_split,
+    build_study,
+    build_table,
+)
 from shapewise.build.output_bias import mean_shares, set_output_bias
 from shapewise.build.slices import Prepared
 from shapewise.config import load_experiment
@@ -46,13 +53,20 @@ def test_the_volume_of_a_case_is_shared_by_its_slices() -> None:
 
 
 def test_shares_need_a_volume_of_every_class() -> None:
-    with pytest.raises(ConfigError, match=r"network\.output_bias: .*no volume of any Myo"):
-        mean_shares(told([[(5.0, NAN, NAN), (NAN, 1.0, NAN)]], [0]), ["RV", "Myo"], whole=False)
+    for unknown, found in [
+        ((NAN, NAN, NAN), "no volume"),
+        ((0.0, NAN, NAN), "no volume"),
+        ((NAN, 1.0, NAN), "only one bound on the volume"),
+        ((NAN, 1.0, np.inf), "only one bound on the volume"),
+    ]:
+        with pytest.raises(ConfigError, match=rf"network\.output_bias: .*, found {found} of any Myo in"):
+            mean_shares(told([[(5.0, NAN, NAN), unknown]], [0]), ["RV", "Myo"], whole=False)
     with pytest.raises(ConfigError, match=r"network\.output_bias: .*found one by labels alone"):
         mean_shares(Prepared(Slices(np.zeros((1, 4, 4), np.float32)), [0]), ["LV"], whole=False)
 
 
 MONAI = {"channels": [8, 16], "strides": [2]}
+DEEP = {"kernel_size": [3, 3, 3], "strides": [1, 2, 2], "upsample_kernel_size": [2, 2], "filters": [8, 8, 8]}
 
 
 @pytest.mark.parametrize(
@@ -64,6 +78,7 @@ MONAI = {"channels": [8, 16], "strides": [2]}
         ("monai:UNet", MONAI | {"num_res_units": 2}),
         ("monai:AttentionUnet", MONAI),
         ("monai:SegResNet", {"init_filters": 8}),
+        ("monai:DynUNet", DEEP | {"deep_supervision": True}),
     ],
 )
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -72,17 +87,35 @@ def test_the_bias_is_that_of_the_output(name: str, options: dict[str, object]) -
     network = build_network(name, in_channels=1, classes=4, options=options).eval()
     image, shares = torch.rand(1, 1, 32, 32), torch.tensor([0.9, 0.05, 0.04, 0.01])
     with torch.no_grad():
-        set_output_bias(network, torch.ones(4))
+        set_output_bias(network, torch.ones(4), image)
         before = network(image)
-        set_output_bias(network, shares)
+        set_output_bias(network, shares, image)
         added = network(image) - before
     torch.testing.assert_close(added, shares.log()[:, None, None].expand_as(added), rtol=0, atol=1e-4)
 
 
-def test_a_network_without_such_a_bias_is_refused() -> None:
-    network = build_network("monai:UNet", in_channels=1, classes=4, options=MONAI | {"bias": False})
-    with pytest.raises(ConfigError, match=r"network\.output_bias: expected .*each of 4 classes"):
-        set_output_bias(network, torch.full((4,), 0.25))
+def test_the_bias_may_be_one_of_three_dimensions() -> None:
+    network = nn.Sequential(nn.Unflatten(1, (1, 1)), nn.Conv3d(1, 2, 1), nn.Flatten(1, 2)).train()
+    set_output_bias(network, torch.tensor([0.75, 0.25]), torch.rand(1, 1, 4, 4))
+    torch.testing.assert_close(network[1].bias.softmax(0), torch.tensor([0.75, 0.25]))  # type: ignore[union-attr]
+    assert network.training
+
+
+@pytest.mark.parametrize(
+    ("network", "found"),
+    [
+        (nn.Conv2d(1, 4, 1, bias=False), "none"),
+        (nn.Sequential(nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 1, bias=False)), "one whose answer does not move"),
+        (nn.Sequential(nn.Conv2d(1, 4, 1), nn.InstanceNorm2d(4)), "one whose answer does not move"),
+    ],
+)
+def test_a_network_without_such_a_bias_is_refused(network: nn.Module, found: str) -> None:
+    before = {name: each.clone() for name, each in network.state_dict().items()}
+    with pytest.raises(
+        ConfigError, match=rf"network\.output_bias: expected .*each of 4 classes, found {found}"
+    ):
+        set_output_bias(network, torch.tensor([0.7, 0.1, 0.1, 0.1]), torch.rand(1, 1, 8, 8))
+    assert all(torch.equal(each, before[name]) for name, each in network.state_dict().items())
 
 
 @pytest.mark.parametrize("extent", ["slice", "volume"])
