@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from shapewise import cli
@@ -49,6 +50,23 @@ def experiment_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def same_weights() -> Callable[[Path, Path], None]:
+    """Asserts that two runs have come to the same network, bit by bit."""
+
+    def weights(run: Path) -> dict[str, torch.Tensor]:
+        state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        return {key: value for key, value in state.items() if key.startswith("network.")}
+
+    def check(first: Path, second: Path) -> None:
+        ours, theirs = weights(first), weights(second)
+        assert ours.keys() == theirs.keys()
+        for key, value in ours.items():
+            assert torch.equal(value, theirs[key]), key
+
+    return check
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,10 @@
-"""Runs as a whole: what they read, what they repeat, and what survives a kill."""
+"""Runs as a whole: what they read, what they repeat, and what they refuse."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -22,23 +16,11 @@ from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
 from shapewise.data.table import read_table, write_table
 from shapewise.errors import ConfigError, DataError, DivergedError, RunError, TableError
-from shapewise.run_folder import RunFolder, taken
 from shapewise.runs import evaluate, train
 from shapewise.training.log import read_log
 
 ExperimentFile = Callable[..., Path]
-
-
-def weights(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
-    state = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
-    return {key: value for key, value in state.items() if key.startswith("network.")}
-
-
-def assert_same_weights(first: Path, second: Path) -> None:
-    ours, theirs = weights(first), weights(second)
-    assert ours.keys() == theirs.keys()
-    for key, value in ours.items():
-        assert torch.equal(value, theirs[key]), key
+SameWeights = Callable[[Path, Path], None]
 
 
 @pytest.fixture
@@ -59,14 +41,19 @@ def maskless(phantom: Path, tmp_path: Path) -> Path:
 
 
 def test_training_from_a_table_never_needs_a_mask(
-    phantom: Path, maskless: Path, table: Path, tmp_path: Path, experiment_file: ExperimentFile
+    phantom: Path,
+    maskless: Path,
+    table: Path,
+    tmp_path: Path,
+    experiment_file: ExperimentFile,
+    same_weights: SameWeights,
 ) -> None:
     experiment = load_experiment(
         experiment_file(), [f"data.table={table}", "training.selection=violation", "training.epochs=1"]
     )
     train(experiment, phantom, tmp_path / "with")
     train(experiment, maskless, tmp_path / "without")
-    assert_same_weights(tmp_path / "with", tmp_path / "without")
+    same_weights(tmp_path / "with", tmp_path / "without")
     losses = [pd.read_csv(tmp_path / run / "log.csv")["train_loss"] for run in ("with", "without")]
     assert losses[0].equals(losses[1])
     # Nothing to measure against, but everything is predicted.
@@ -148,7 +135,12 @@ def test_every_supervision_trains(
 
 
 def test_labels_drawn_from_numbers_need_no_mask(
-    phantom: Path, maskless: Path, table: Path, tmp_path: Path, experiment_file: ExperimentFile
+    phantom: Path,
+    maskless: Path,
+    table: Path,
+    tmp_path: Path,
+    experiment_file: ExperimentFile,
+    same_weights: SameWeights,
 ) -> None:
     experiment = load_experiment(
         experiment_file(supervision={"kind": "regions"}),
@@ -156,7 +148,7 @@ def test_labels_drawn_from_numbers_need_no_mask(
     )
     train(experiment, phantom, tmp_path / "with")
     train(experiment, maskless, tmp_path / "without")
-    assert_same_weights(tmp_path / "with", tmp_path / "without")
+    same_weights(tmp_path / "with", tmp_path / "without")
 
 
 def test_a_poorer_annotation_is_what_the_run_is_told(
@@ -182,186 +174,6 @@ def test_a_poorer_annotation_is_what_the_run_is_told(
     assert (objects["value"] != objects["value_exact"]).all()
     described = [len(set(zip(t["case"], t["frame"], t["slice"], strict=True))) for t in (told, whole)]
     assert described[0] < described[1]
-
-
-@pytest.mark.parametrize(
-    ("supervision", "weight_average"),
-    [
-        ("augmented_lagrangian", 0.0),
-        ({"kind": "projection", "teacher": True}, 0.9),
-        ({"kind": "projection", "renew": "epoch", "extent": "volume"}, 0.0),
-    ],
-)
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(
-    supervision: object,
-    weight_average: float,
-    phantom: Path,
-    tmp_path: Path,
-    experiment_file: ExperimentFile,
-) -> None:
-    path = experiment_file(supervision=supervision, network={"name": "enet"})
-    shapewise = str(Path(sys.executable).with_name("shapewise"))
-
-    def command(out: str, epochs: int) -> list[str]:
-        run = str(tmp_path / out)
-        return [
-            shapewise,
-            "train",
-            str(path),
-            f"training.epochs={epochs}",
-            f"training.weight_average={weight_average}",
-            "--data",
-            str(phantom),
-            "--out",
-            run,
-        ]
-
-    log = tmp_path / "killed" / "log.csv"
-    last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
-    process = subprocess.Popen(command("killed", 4), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (log.exists() and last.exists()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert len(pd.read_csv(log)) < 4, "killed too late to show anything"
-    for out in ("killed", "whole"):
-        subprocess.run(command(out, 4), check=True, capture_output=True, timeout=300)
-    assert_same_weights(tmp_path / "killed", tmp_path / "whole")
-    logs = [pd.read_csv(tmp_path / out / "log.csv").drop(columns="seconds") for out in ("killed", "whole")]
-    pd.testing.assert_frame_equal(*logs)
-
-
-@pytest.mark.filterwarnings("ignore:Checkpoint directory", "ignore:.*does not have many workers")
-def test_processes_that_read_slices_begin_where_a_resumed_run_is(
-    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
-) -> None:
-    """They read ahead: the first batches of a resumed run were those of its first epoch."""
-
-    def some(run: str, epochs: int) -> None:
-        settings = ["training.workers=1", f"training.epochs={epochs}", "training.batch_size=4"]
-        train(load_experiment(experiment_file(), settings), phantom, tmp_path / run)
-
-    some("resumed", 1)
-    for run in ("resumed", "whole"):
-        some(run, 2)
-    assert_same_weights(tmp_path / "resumed", tmp_path / "whole")
-
-
-@pytest.fixture
-def start(phantom: Path, experiment_file: ExperimentFile) -> Callable[..., subprocess.Popen[str]]:
-    """Starts a long `shapewise train` in the background."""
-
-    def train_in_background(run: Path) -> subprocess.Popen[str]:
-        command = [Path(sys.executable).with_name("shapewise"), "train", experiment_file()]
-        return subprocess.Popen(
-            [*command, "training.epochs=500", "--data", phantom, "--out", run],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            # A shell lets its background jobs ignore Ctrl-C, and their children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )
-
-    return train_in_background
-
-
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 120
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert path.exists()
-
-
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_says_how_to_go_on(
-    number: int, status: int, tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    run = tmp_path / "run"
-    process = start(run)
-    wait_for(run / "checkpoints" / "last.ckpt")
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == status, errors
-    assert errors == f"interrupted; the same command resumes {run}\n"
-    assert RunFolder(run).read_record().train_seconds > 0
-
-
-def test_a_run_folder_that_is_moved_ends_the_training_with_one_line(
-    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    run = tmp_path / "run"
-    process = start(run)
-    wait_for(run / "checkpoints" / "last.ckpt")
-    run.rename(tmp_path / "moved")
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 2, errors
-    assert len(errors.splitlines()) == 1
-    assert errors.startswith(f"error: {run}: expected the run folder of this training, found none")
-    assert not run.exists()
-
-
-def test_a_run_interrupted_before_it_trains_leaves_nothing(
-    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    run = tmp_path / "run"
-    process = start(run)
-    wait_for(run / "run.json")
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 143, errors
-    assert errors == f"interrupted; the same command starts {run}\n"
-    assert not run.exists()
-    assert not list((tmp_path / ".shapewise-cache").glob("*.part"))
-
-
-def test_two_trainings_never_share_a_folder(
-    tmp_path: Path, phantom: Path, shell: Callable[..., Any], start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    run = tmp_path / "run"
-    first = start(run)
-    wait_for(run / "run.json")
-    second = shell("train", tmp_path / "tiny.yaml", "training.epochs=500", "--data", phantom, "--out", run)
-    assert second.returncode == 2
-    assert second.stderr.startswith(f"error: {run}: expected a run folder with no other training")
-    assert len(second.stderr.splitlines()) == 1
-    assert first.poll() is None, "the first one trains on"
-    first.kill()
-    first.communicate()
-    with taken(run):
-        assert (run / "run.json").exists()
-
-
-def test_a_training_outlives_whoever_reads_its_screen(
-    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
-) -> None:
-    shapewise, run = Path(sys.executable).with_name("shapewise"), tmp_path / "run"
-    script = f"'{shapewise}' train '{experiment_file()}' training.epochs=4 --data '{phantom}' --out '{run}'"
-    command = ["bash", "-c", f"{script} | head -1; exit ${{PIPESTATUS[0]}}"]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("epoch 1/4")
-    assert len(pd.read_csv(run / "log.csv")) == 4
-
-
-@pytest.mark.filterwarnings("ignore:Checkpoint directory")
-def test_a_broken_checkpoint_is_named_before_training(
-    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
-) -> None:
-    experiment = load_experiment(experiment_file(), ["training.epochs=1"])
-    train(experiment, phantom, tmp_path / "run")
-    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    for content in (last.read_bytes()[:1000], b"", b"not a checkpoint"):
-        last.write_bytes(content)
-        expected = (
-            rf"last\.ckpt: expected a whole checkpoint, found a damaged file of {len(content)} bytes; copy"
-        )
-        with pytest.raises(RunError, match=expected):
-            train(experiment, phantom, tmp_path / "run")
-    # What the message says helps.
-    shutil.copyfile(last.with_name("best.ckpt"), last)
-    train(load_experiment(experiment_file(), ["training.epochs=2"]), phantom, tmp_path / "run")
-    assert list(pd.read_csv(tmp_path / "run" / "log.csv")["epoch"]) == [0, 1]
 
 
 def test_a_diverged_training_stops(phantom: Path, tmp_path: Path, experiment_file: ExperimentFile) -> None:
