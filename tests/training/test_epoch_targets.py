@@ -59,7 +59,6 @@ def test_a_target_is_the_projection_of_its_image_alone(tmp_path: Path, whole: bo
     slices = Slices(images, targets=targets, indices=ROWS)
     loss = MomentProjectionLoss(NAMES, softmax=True, iterations=40)
     net = network().train()
-    net(torch.from_numpy(images)[:, None])  # its running statistics are no longer those it was made with
     before = {name: each.clone() for name, each in net.state_dict().items()}
     batches = CASES if whole else [[0, 1], [2, 3], [4]]
     kept = EpochTargets(slices, batches, ProjectionSupervision(loss), tmp_path, whole_volumes=whole)
@@ -80,22 +79,6 @@ def test_a_target_is_the_projection_of_its_image_alone(tmp_path: Path, whole: bo
         alone = loss.report(logits, table_bounds(given)).target
         expected = alone[0].movedim(1, 0) if whole else alone
         torch.testing.assert_close(kept.of(rows), expected, atol=2e-3, rtol=0)
-
-
-def test_the_first_targets_are_made_with_running_statistics_of_the_images(tmp_path: Path) -> None:
-    images = np.random.default_rng(0).normal(5, 3, size=(7, 12, 12)).astype(np.float32)
-    slices, batches = Slices(images, targets=described(False), indices=ROWS), [[0, 1], [2, 3], [4]]
-    projection = ProjectionSupervision(MomentProjectionLoss(NAMES, softmax=True))
-    kept = EpochTargets(slices, batches, projection, tmp_path, whole_volumes=False)
-    net = network().train()
-    kept.renew(net, batches)
-    with torch.no_grad():
-        seen = [net[0](slices[numbers]["image"]) for numbers in batches]  # type: ignore[operator]
-    expected = torch.stack([each.mean((0, 2, 3)) for each in seen]).mean(0)
-    torch.testing.assert_close(net[1].running_mean, expected)  # type: ignore[union-attr]
-    measured = {name: each.clone() for name, each in net.state_dict().items()}
-    kept.renew(net, batches)
-    assert all(torch.equal(each, measured[name]) for name, each in net.state_dict().items())
 
 
 def test_a_full_disk_is_named(

@@ -10,12 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim.swa_utils import update_bn
 
 from shapewise.data.slices import Slices
 from shapewise.errors import DataError
-from shapewise.training.processes import gathered, rank_and_count, share_buffers
+from shapewise.training.processes import gathered, rank_and_count
 from shapewise.training.supervision import ProjectionSupervision
 from shapewise.training.volumes import as_volume
 from shapewise.typing import Probs
@@ -59,7 +57,6 @@ class EpochTargets:
         if self.targets is None:
             self.targets = self._open()
         training, device = network.training, next(network.parameters()).device
-        self._measure_statistics(network, device)
         network.eval()
         converged = torch.empty(0)
         for numbers in batches:
@@ -80,13 +77,6 @@ class EpochTargets:
         if self.targets is None:
             raise RuntimeError("no targets before the first `renew`")
         return torch.from_numpy(self.targets[index.cpu().numpy()]).to(index.device).float()
-
-    def _measure_statistics(self, network: nn.Module, device: torch.device) -> None:
-        """Let a network that never saw an image see all of them: in evaluation it divides by their spread."""
-        normalisations = [part for part in network.modules() if isinstance(part, _BatchNorm)]
-        if any(part.num_batches_tracked == 0 for part in normalisations):
-            update_bn((self.slices[numbers]["image"] for numbers in self.share()), network, device)
-            share_buffers(network)
 
     def _open(self) -> np.memmap[tuple[int, ...], np.dtype[np.float16]]:
         """Map a file that the first process makes, and that has no name any more once all have mapped it."""
