@@ -44,10 +44,10 @@ def clicked(region: NDArray[np.bool_], error: float, generator: np.random.Genera
     points = np.argwhere(parts == np.bincount(parts[region]).argmax())
     extremes = []
     for axis in (0, 1):
-        for end in (points[:, axis].min(), points[:, axis].max()):
+        # The outline runs half a pixel outside of the last pixel's centre.
+        for end, outside in ((points[:, axis].min(), -0.5), (points[:, axis].max(), 0.5)):
             middle = points[points[:, axis] == end].mean(axis=0)
-            # The outline runs half a pixel outside of the last pixel's centre.
-            middle[axis] += 0.5 if end == points[:, axis].max() else -0.5
+            middle[axis] += outside
             extremes.append(middle)
     moved = np.array(extremes) + generator.normal(0.0, error, (4, 2))
     return Drawn(shape=ellipse_through([(row, column) for row, column in moved.tolist()]))

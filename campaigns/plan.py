@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -48,14 +48,15 @@ class Arm(BaseModel):
 
 
 class Plan(BaseModel):
-    """Arms and seeds. Other keys are left alone: what several arms share has to be written somewhere."""
+    """Arms and seeds; what several arms share is written, with YAML's anchors, under `shared`."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: Path
     overrides: list[str] = []
     seeds: list[Seed] = Field(min_length=1)
     arms: dict[Name, Arm] = Field(min_length=1)
+    shared: dict[str, Any] = {}
 
     @property
     def first(self) -> str:
@@ -95,7 +96,7 @@ def read_plan(path: Path) -> Plan:
         content = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(path, expected="a plan", found=error) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter for a day that no month has
         raise ConfigError(path, expected="valid YAML", found=error) from None
     if not isinstance(content, dict):
         raise ConfigError(path, expected="a mapping", found=type(content).__name__)

@@ -55,7 +55,7 @@ def result(run: Run) -> dict[str, object]:
             "hd95": metrics["hd95_mm"].mean(),
             "commits": json.loads((run.folder / "run.json").read_text(encoding="utf-8")).get("commits", []),
         }
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         found = f"{type(error).__name__}: {error}"
         raise RunError(
             run.folder, expected="a run that `shapewise evaluate` has measured", found=found

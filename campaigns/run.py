@@ -46,7 +46,7 @@ def check(runs: Sequence[Run], data: Path) -> None:
 def work(run: Run, data: Path) -> bool:
     """Train and evaluate, one thread; the log lies beside the run folder. Says whether it went well."""
     train = ["train", str(run.experiment), "--data", str(data), "--out", str(run.folder), *run.overrides]
-    log = run.folder.with_name(f"{run.folder.name}.log")
+    log, now = run.folder.with_name(f"{run.folder.name}.log"), commit()
     for command in (train, ["evaluate", str(run.folder)]):
         with log.open("a") as opened:
             code = subprocess.run(
@@ -57,7 +57,7 @@ def work(run: Run, data: Path) -> bool:
                 check=False,
             ).returncode
         if command is train:
-            note_commit(RunFolder(run.folder))
+            note_commit(RunFolder(run.folder), now)
         see = f", see {log}" if code else ""
         print(f"{run.arm} seed {run.seed}: {command[0]} ended with {code}{see}", flush=True)
         if code:
@@ -65,9 +65,8 @@ def work(run: Run, data: Path) -> bool:
     return True
 
 
-def note_commit(folder: RunFolder) -> None:
-    """Add this checkout's commit to those in `run.json` that worked on the run."""
-    now = commit()
+def note_commit(folder: RunFolder, now: str) -> None:
+    """Add the commit that a training began with to those in `run.json` that worked on the run."""
     if now and folder.record_file.exists():
         earlier = (folder.read_record().model_extra or {}).get("commits", [])
         folder.update_record(commits=list(dict.fromkeys([*earlier, now])))

@@ -310,3 +310,15 @@ def test_an_interruption_is_one_line_and_nothing_half_written(
     assert process.returncode == status
     assert (screen, errors) == ("", "interrupted; nothing is left half-written\n")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_training_counts_denormal_numbers_as_0_in_all_threads(
+    shell, phantom: Path, tmp_path: Path, experiment_file: Callable[..., Path]
+) -> None:
+    """Convolutions take a CPU hundreds of times as long over them."""
+    (tmp_path / "look.py").write_text(
+        "import torch\ntorch.set_num_threads(2)\n"
+        "raise RuntimeError(f'{(torch.full((4_000_000,), 1e-39) * 1).count_nonzero()} are left')"
+    )
+    done = shell("train", experiment_file(plugins=["look.py"]), "--data", phantom, "--out", tmp_path / "run")
+    assert "RuntimeError('0 are left')" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import shutil
 import time
@@ -65,7 +66,12 @@ def train(experiment: Experiment, root: Path, out: Path, *, folder: Path = Path(
         try:
             fit(trainer, parts.module, parts.train, parts.validation, resume_from)
         except OSError as error:
-            error.filename = error.filename or str(out)  # a full disk does not say for which file
+            if error.errno in (
+                errno.ENOSPC,
+                errno.EDQUOT,
+                errno.EIO,
+            ):  # a full disk does not say for which file
+                error.filename = error.filename or str(out)
             raise
         finally:
             if trainer.is_global_zero:

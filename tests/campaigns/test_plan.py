@@ -44,6 +44,8 @@ def test_every_arm_is_an_experiment(plan: Path, arm: str) -> None:
         (b"seeds: [0]\narms: {a/b: {experiment: e.yaml}}", "valid `arms.a/b"),
         (b"seeds: [0]\narms: {a: {experiment: e.yaml, override: []}}", "valid `arms.a.override`"),
         (b"seeds: [0]\narms: {a: {experiment: e.yaml, overrides: x=1}}", "valid `arms.a.overrides`"),
+        (b"seeds: [0]\noverride: [x=1]\narms: {a: {experiment: e.yaml}}", "valid `override`"),
+        (b"seeds: [2001-99-01]\narms: {a: {experiment: e.yaml}}", "valid YAML"),
         (b"seeds: [0.5]\narms: {a: {experiment: e.yaml}}", "valid `seeds.0`"),
         (b"seeds: ['0']\narms: {a: {experiment: e.yaml}}", "valid `seeds.0`"),
         (b"seeds: [true]\narms: {a: {experiment: e.yaml}}", "valid `seeds.0`"),

@@ -237,3 +237,8 @@ def test_an_override_is_merged_as_an_heirs_file_is(tmp_path: Path) -> None:
     experiment = load_experiment(path, ["training={epochs: 9}", "supervision.beside=null"])
     assert (experiment.training.epochs, experiment.training.batch_size) == (9, 3)
     assert experiment.supervision.beside is None
+
+
+def test_an_empty_mapping_empties(tmp_path: Path) -> None:
+    path = write(tmp_path / "some.yaml", "name: some\nnetwork: {name: residual_unet, options: {levels: 3}}")
+    assert load_experiment(path, ["network.name=enet", "network.options={}"]).network.options == {}

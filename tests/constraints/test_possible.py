@@ -53,3 +53,11 @@ def test_sides_may_be_open_and_a_lower_bound_anything() -> None:
         require_possible({"volume": Bounds(volumes(side), volumes(INF))}, LEAST)
     with pytest.raises(ArgumentError, match=r"at least 0 for class 3 of image 1, .* the upper bound -5\.0"):
         require_possible({"volume": Bounds(volumes(-INF), volumes(-5.0))}, LEAST)
+
+
+def test_it_keeps_out_of_the_way_of_vmap() -> None:
+    def volume(values: torch.Tensor) -> torch.Tensor:
+        require_possible({"volume": values[None]}, {"volume": (0.0,)})
+        return values.sum()
+
+    assert torch.vmap(volume)(torch.ones(2, 3, 1)).tolist() == [3.0, 3.0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -98,3 +99,10 @@ def test_a_view_is_read_as_it_looks() -> None:
     stored = logits.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
     compiled, plain = both(stored, moments)
     torch.testing.assert_close(compiled.probs, plain.probs)
+
+
+def test_numbers_for_all_images_alike_are_read_for_each() -> None:
+    logits, moments = problem((20, 17), torch.float64, CASES["exact"])
+    one = replace(moments, size=moments.size[:1], lower=moments.lower[:1], upper=moments.upper[:1])
+    compiled, plain = both(logits, one)
+    torch.testing.assert_close(compiled.multipliers, plain.multipliers, rtol=1e-6, atol=1e-8)

@@ -83,28 +83,3 @@ def test_sigterm_stays_with_whoever_handled_it_before(tmp_path: Path) -> None:
         assert signal.getsignal(signal.SIGTERM) is mine
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-class Tiny(Falling):
-    """Remembers what a number too small for a normal float is worth in its steps."""
-
-    def training_step(self, batch: torch.Tensor, batch_index: int) -> torch.Tensor:
-        self.worth = (torch.tensor(1e-40) * 1).item()
-        return super().training_step(batch, batch_index)
-
-    def validation_step(self, batch: torch.Tensor, batch_index: int) -> None: ...
-
-
-def test_numbers_too_small_count_as_0_in_training_and_nowhere_else(tmp_path: Path) -> None:
-    trainer = build_trainer(
-        tmp_path / "checkpoints",
-        tmp_path / "log.csv",
-        monitor="score",
-        mode="max",
-        max_epochs=1,
-        accelerator="cpu",
-    )
-    module, batches = Tiny(), DataLoader(torch.ones(2, 1), num_workers=0)
-    fit(trainer, module, batches, batches, None)
-    assert module.worth == 0
-    assert (torch.tensor(1e-40) * 1).item() > 0

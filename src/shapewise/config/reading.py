@@ -104,7 +104,7 @@ class UniqueKeys(yaml.SafeLoader):
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        both = value and isinstance(value, dict) and isinstance(merged.get(key), dict)  # {} empties
         merged[key] = _merge(merged[key], value) if both else value
     return merged
 
@@ -115,7 +115,7 @@ def _parse_override(override: str) -> dict[str, Any]:
         raise ConfigError("command line", expected="an override of the form key=value", found=f"`{override}`")
     try:
         value = yaml.load(text, UniqueKeys)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # the latter for a day that no month has
         raise ConfigError("command line", expected=f"a YAML value for {key}", found=f"`{text}`") from None
     for part in reversed(key.split(".")):
         value = {part: value}

@@ -32,7 +32,7 @@ def require_possible(
     """Refuse values that are infinite or too small, and upper bounds that are too small.
 
     NaN, which is unknown, passes, as do sides without a bound, which are infinite. All numbers together ask
-    the device one question. Nothing is looked at while ``torch.compile`` traces.
+    the device one question. Nothing is looked at while ``torch.compile`` traces or ``torch.vmap`` maps.
 
     Args:
         given: descriptor -> values ``(B, K, C)``, or bounds of that shape.
@@ -49,7 +49,7 @@ def require_possible(
         ...
     shapewise.errors.ArgumentError: ... at least 0 for class 2 of image 1, but got the value -4.0
     """
-    if torch.compiler.is_compiling() or not given:
+    if not given or torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return
     parts = [part for name, each in given.items() for part in _parts(name, each)]
     numbers = torch.cat([part.values for part in parts], -1)

@@ -15,10 +15,15 @@ from shapewise.projection.annotated import AnnotatedMoments
 MAX_ORDER = 4
 """As in moments.h."""
 
+MANY = 300
+"""Sums that a row's products go into: more of them leave the cache, and the plain search is faster."""
+
 
 def searches(log_probs: Tensor, moments: AnnotatedMoments) -> bool:
     """Whether the kernel is there and knows these moments of this prediction."""
-    return reads(log_probs) and max(map(max, moments.exponents)) <= MAX_ORDER
+    highest, objects = max(map(max, moments.exponents)), moments.known.shape[1]
+    few = objects * (objects + 1) // 2 * (highest + 1) ** 2 <= MANY
+    return highest <= MAX_ORDER and few and reads(log_probs)
 
 
 def minimise_compiled(
@@ -45,18 +50,29 @@ def minimise_compiled(
     """
     log_probs = log_probs.contiguous()
     batch, classes, *space = log_probs.shape
+    shape = batch, classes - 1, len(moments.exponents)
     flat = 3 - len(space)  # a 2-D image is one plane
     powers = F.pad(torch.tensor(moments.exponents), (flat, 0))
-    centre, scale = (F.pad(_double(each), (flat, 0), value=1.0) for each in (moments.centre, moments.scale))
-    numbers = [_double(each) for each in (moments.lower, moments.upper, weight, moments.size)]
-    near = None if near is None else _double(near)
-    guess = None if near is None else address(near)
+    places = (*shape[:2], len(space))
+    centre, scale = (
+        F.pad(_double(each, places), (flat, 0), value=1.0) for each in (moments.centre, moments.scale)
+    )
+    numbers = [_double(each, shape) for each in (moments.lower, moments.upper, weight)]
+    numbers.append(_double(moments.size, shape[:2]))
+    guess = None if near is None else _double(near, shape)
     multipliers, residual = (torch.empty_like(numbers[0]) for _ in range(2))
-    known, converged = moments.known.contiguous(), torch.empty(batch, dtype=torch.bool)
+    known = moments.known.to("cpu", torch.bool).expand(shape).contiguous()
+    converged = torch.empty(batch, dtype=torch.bool)
     told = (
         Size(batch, classes, 1, *[1] * flat, *space, LOGITS),
         _Features(max(map(max, moments.exponents)), len(powers), *map(address, (powers, centre, scale))),
-        _Dual(*map(address, numbers), guess, address(known), accuracy, iterations),
+        _Dual(
+            *map(address, numbers),
+            None if guess is None else address(guess),
+            address(known),
+            accuracy,
+            iterations,
+        ),
         _Solution(*map(address, (multipliers, residual, converged))),
     )
     call = getattr(kernel(), f"minimise_{TYPES[log_probs.dtype]}")
@@ -64,8 +80,9 @@ def minimise_compiled(
     return multipliers.to(log_probs.dtype), residual.to(log_probs.dtype), converged
 
 
-def _double(each: Tensor) -> Tensor:
-    return each.to(torch.float64).contiguous()
+def _double(each: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """What the kernel reads; an error where it is of another shape."""
+    return each.to("cpu", torch.float64).expand(shape).contiguous()
 
 
 class _Features(ctypes.Structure):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy
@@ -101,21 +100,6 @@ def is_first_process() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
 
 
-@contextmanager
-def without_denormals() -> Iterator[None]:
-    """Count numbers too small for a normal float as 0.
-
-    A network that is sure of nearly every pixel has gradients full of them, and a convolution takes a CPU
-    three hundred times as long over them.
-    """
-    before = bool(torch.tensor(1e-40) * 1 == 0)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)
-
-
 def fit(
     trainer: pl.Trainer,
     module: pl.LightningModule,
@@ -125,7 +109,7 @@ def fit(
 ) -> None:
     """Train to the end, from a checkpoint if there is one; an interruption is a `KeyboardInterrupt`."""
     try:
-        with without_denormals(), quiet_writer():
+        with quiet_writer():
             trainer.fit(module, train, validation, ckpt_path=resume_from, weights_only=True)
     except SystemExit as left:
         if isinstance(left.__context__, KeyboardInterrupt):  # what Lightning made this exit of

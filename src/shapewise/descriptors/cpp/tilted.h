@@ -14,7 +14,7 @@
 #include "moments.h"
 #include "ring.h"
 
-constexpr long TASK_PIXELS = 8192, MOST_TASKS = 64;  // of an image's planes
+constexpr long TASK_PIXELS = 8192, MOST_TASKS = 64;  // about, of an image
 constexpr long PRODUCT = 64;                          // probabilities multiply without leaving a double
 
 // Powers (of plane, row and column), the first of them 0, and where each object's coordinates begin.
@@ -192,8 +192,9 @@ template <typename T>
 void tilted(const T* input, const Size& size, const Features& features, const double* tilt,
             const std::vector<long>& images, double* out, long threads) {
     const long each = Tilted<T>::numbers(size, features), moments = size.objects() * features.count;
-    const long rows = std::min(size.rows, std::max(1L, TASK_PIXELS / size.columns));
-    const long planes = std::max(TASK_PIXELS / size.plane(), (size.planes + MOST_TASKS - 1) / MOST_TASKS);
+    const long fair = (size.planes * size.rows + MOST_TASKS - 1) / MOST_TASKS;  // rows for each
+    const long rows = std::min(size.rows, std::max({1L, TASK_PIXELS / size.columns, fair}));
+    const long planes = std::max({1L, TASK_PIXELS / size.plane(), fair / size.rows});
     const long bands = (size.rows + rows - 1) / rows, slabs = (size.planes + planes - 1) / planes;
     const long parts = bands * slabs;
     std::vector<double> found(images.size() * parts * each);
