@@ -7,33 +7,49 @@ const NEAR = 9; // pixels of the screen
 const DRAGGED = 4;
 
 export function listen(canvas, desk) {
-  let drag = null;
-  const where = (event) => [event.offsetY, event.offsetX];
-  const near = (point, place) => norm(desk.view.toScreen(point).map((x, i) => x - place[i])) <= NEAR;
+  new Pointer(canvas, desk).listen();
+}
 
-  canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-  canvas.addEventListener("pointerdown", (event) => {
-    if (!desk.meta || desk.loading || drag) return;
+const where = (event) => [event.offsetY, event.offsetX];
+const near = (desk, point, place) => norm(desk.view.toScreen(point).map((x, i) => x - place[i])) <= NEAR;
+
+// A press until it ends, and how far the wheel has turned.
+class Pointer {
+  constructor(canvas, desk) {
+    Object.assign(this, { canvas, desk, drag: null, turned: 0 });
+  }
+
+  listen() {
+    const on = (name, action, options) => this.canvas.addEventListener(name, action, options);
+    on("contextmenu", (event) => event.preventDefault());
+    on("pointerdown", (event) => this.press(event));
+    on("pointermove", (event) => (this.drag ? this.follow(event) : hover(this.desk, event)));
+    on("pointerup", (event) => this.finish(event, true));
+    on("pointercancel", (event) => this.finish(event, false));
+    on("wheel", (event) => this.wheel(event), { passive: false });
+  }
+
+  press(event) {
+    const { canvas, desk } = this;
+    if (!desk.meta || desk.loading || this.drag) return;
     canvas.focus();
     canvas.setPointerCapture(event.pointerId);
     desk.touch(event.button === 0);
     desk.pointing = false;
-    drag = { start: where(event), last: where(event), moved: false, ...begin(event) };
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    if (!drag) return hover(event);
-    const now = where(event);
+    this.drag = { start: where(event), last: where(event), moved: false, ...begin(desk, event) };
+  }
+
+  follow(event) {
+    const { drag } = this, now = where(event);
     drag.moved ||= norm([now[0] - drag.start[0], now[1] - drag.start[1]]) >= DRAGGED;
     if (drag.moved) drag.follow?.(now, event, [now[0] - drag.last[0], now[1] - drag.last[1]]);
     drag.last = now;
-  });
-  canvas.addEventListener("pointerup", (event) => finish(event, true));
-  canvas.addEventListener("pointercancel", (event) => finish(event, false));
+  }
 
-  function finish(event, good) {
-    if (!drag) return;
-    const done = drag;
-    drag = null;
+  finish(event, good) {
+    const { desk, drag: done } = this;
+    if (!done) return;
+    this.drag = null;
     desk.touch(false);
     if (good && !done.moved) done.click?.(desk.view.toImage(where(event)), event);
     else if (good && desk.live) desk.put(desk.active, desk.live[desk.active]);
@@ -41,86 +57,89 @@ export function listen(canvas, desk) {
     desk.touched();
   }
 
-  // What a press begins: what to do while it moves, and what where it does not.
-  function begin(event) {
-    const at = desk.view.toImage(where(event)), object = desk.object;
-    if (event.button === 2) return { follow: (_, __, by) => adjust(by) };
-    if (event.button === 1 || desk.spaceHeld) return { follow: (_, __, by) => pan(by) };
-    if (desk.draft || desk.tool !== "ellipse") {
-      const held = desk.draft ? null : hold(object, at, event);
-      return held ?? { click: addPoint };
-    }
-    return hold(object, at, event) ?? { follow: stretch(at), click: choose };
-  }
-
-  // A handle, or the inside, of the object at hand.
-  function hold(object, at, event) {
-    if (!object || object.shape.kind === "absent") return null;
-    const shape = object.shape, index = handles(shape).findIndex((point) => near(point, where(event)));
-    desk.handle = null;
-    if (index >= 0) {
-      return { follow: (now, e) => show(moveHandle(shape, index, desk.view.toImage(now), desk.view.aspect, e.shiftKey)) };
-    }
-    if (!contains(shape, at)) return null;
-    const from = (now) => desk.view.toImage(now).map((x, axis) => x - at[axis]);
-    return { follow: (now) => show(move(shape, from(now))), click: choose };
-  }
-
-  function show(shape) {
-    desk.live = { ...desk.state.objects, [desk.active]: drawn(desk, shape) };
-    desk.touched();
-  }
-
-  // From the centre; a circle, as it looks, with Shift.
-  const stretch = (centre) => (now, event) => {
-    const { view } = desk, place = view.toScreen(centre);
-    let half = now.map((x, axis) => Math.max(Math.abs(x - place[axis]), 1) / view.zoom);
-    if (event.shiftKey) half = [norm(half), norm(half)];
-    show(boxEllipse(centre, half.map((x, axis) => Math.max(0.5, x / view.aspect[axis]))));
-  };
-
-  function addPoint(at, event) {
-    desk.crosshair = at;
-    addDraftPoint(desk, at, desk.draft?.length > 2 && (event.detail > 1 || near(desk.draft[0], where(event))));
-  }
-
-  // A click inside another object chooses its class: the smallest, where several lie about it.
-  function choose(at) {
-    desk.crosshair = at.map(Math.round);
-    const others = Object.entries(desk.objects).filter(([name]) => name !== desk.active);
-    const hit = others.filter(([, object]) => contains(object.shape, at));
-    const size = (name) => desk.numbers[name]?.px.volume[0][0] ?? 0;
-    const [name] = hit.map(([name]) => name).sort((a, b) => size(a) - size(b));
-    if (name) desk.active = name;
-  }
-
-  function adjust([dy, dx]) {
-    desk.pictures.adjust(dy / 300, dx / 300);
-    desk.tell("change");
-  }
-
-  function pan(by) {
-    desk.view.pan(by);
-    desk.tell("change");
-  }
-
-  function hover(event) {
-    desk.tell("hover", desk.meta ? desk.view.toImage(where(event)) : null);
-  }
-
-  let turned = 0;
-  canvas.addEventListener("wheel", (event) => {
+  wheel(event) {
+    const { desk } = this;
     event.preventDefault();
-    if (!desk.meta || drag) return;
+    if (!desk.meta || this.drag) return;
     if (event.ctrlKey || event.metaKey) {
       desk.view.zoomBy(Math.exp(-event.deltaY / 300), where(event));
       return desk.tell("change");
     }
-    turned += event.deltaMode ? 40 * event.deltaY : event.deltaY; // a touchpad turns in small parts
-    const steps = Math.trunc(turned / 40);
-    turned -= 40 * steps;
+    this.turned += event.deltaMode ? 40 * event.deltaY : event.deltaY; // a touchpad turns in small parts
+    const steps = Math.trunc(this.turned / 40);
+    this.turned -= 40 * steps;
     if (steps) desk.go(desk.slice + Math.sign(steps));
-  }, { passive: false });
+  }
+}
+
+// What a press begins: what to do while it moves, and what where it does not.
+function begin(desk, event) {
+  const at = desk.view.toImage(where(event));
+  if (event.button === 2) return { follow: (_, __, by) => adjust(desk, by) };
+  if (event.button === 1 || desk.spaceHeld) return { follow: (_, __, by) => pan(desk, by) };
+  if (desk.draft || desk.tool !== "ellipse") {
+    const held = desk.draft ? null : hold(desk, at, event);
+    return held ?? { click: (point, e) => addPoint(desk, point, e) };
+  }
+  return hold(desk, at, event) ?? { follow: stretch(desk, at), click: (point) => choose(desk, point) };
+}
+
+// A handle, or the inside, of the object at hand.
+function hold(desk, at, event) {
+  const object = desk.object;
+  if (!object || object.shape.kind === "absent") return null;
+  const shape = object.shape, index = handles(shape).findIndex((point) => near(desk, point, where(event)));
+  desk.handle = null;
+  if (index >= 0) {
+    const moved = (now, e) => moveHandle(shape, index, desk.view.toImage(now), desk.view.aspect, e.shiftKey);
+    return { follow: (now, e) => show(desk, moved(now, e)) };
+  }
+  if (!contains(shape, at)) return null;
+  const from = (now) => desk.view.toImage(now).map((x, axis) => x - at[axis]);
+  return { follow: (now) => show(desk, move(shape, from(now))), click: (point) => choose(desk, point) };
+}
+
+function show(desk, shape) {
+  desk.live = { ...desk.state.objects, [desk.active]: drawn(desk, shape) };
+  desk.touched();
+}
+
+// From the centre; a circle, as it looks, with Shift.
+const stretch = (desk, centre) => (now, event) => {
+  const { view } = desk, place = view.toScreen(centre);
+  let half = now.map((x, axis) => Math.max(Math.abs(x - place[axis]), 1) / view.zoom);
+  if (event.shiftKey) half = [norm(half), norm(half)];
+  show(desk, boxEllipse(centre, half.map((x, axis) => Math.max(0.5, x / view.aspect[axis]))));
+};
+
+function addPoint(desk, at, event) {
+  desk.crosshair = at;
+  const back = desk.draft?.length > 2 && (event.detail > 1 || near(desk, desk.draft[0], where(event)));
+  addDraftPoint(desk, at, back);
+}
+
+// A click inside another object chooses its class: the smallest, where several lie about it.
+function choose(desk, at) {
+  desk.crosshair = at.map(Math.round);
+  const others = Object.entries(desk.objects).filter(([name]) => name !== desk.active);
+  const hit = others.filter(([, object]) => contains(object.shape, at));
+  const size = (name) => desk.numbers[name]?.px.volume[0][0] ?? 0;
+  const [name] = hit.map(([name]) => name).sort((a, b) => size(a) - size(b));
+  if (name) desk.active = name;
+}
+
+function adjust(desk, [dy, dx]) {
+  desk.pictures.adjust(dy / 300, dx / 300);
+  desk.tell("change");
+}
+
+function pan(desk, by) {
+  desk.view.pan(by);
+  desk.tell("change");
+}
+
+function hover(desk, event) {
+  desk.tell("hover", desk.meta ? desk.view.toImage(where(event)) : null);
 }
 
 // One more corner, or extreme point; the fourth extreme point makes the ellipse, `close` the polygon.
