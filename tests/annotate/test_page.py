@@ -129,21 +129,6 @@ def test_the_keyboard_draws_all_of_it(hand, room) -> None:
     assert set(state(room)) == {"RV", "LV"}
 
 
-def test_undo_and_redo(hand, room) -> None:
-    hand.press("3")
-    hand.drag((64, 64), (74, 74))
-    hand.press("a", "PageDown", "a")
-    hand.press("Control+z", "Control+z", "Control+z")
-    hand.page.locator("#undo:disabled").wait_for()
-    hand.saved()
-    assert state(room) == state(room, MIDDLE + 1) == {}
-    hand.press("Control+y", "Control+Shift+z")
-    hand.page.locator("#redo:not([disabled])").wait_for()
-    hand.saved()
-    assert state(room)["LV"].shape.kind == "absent"
-    assert state(room, MIDDLE + 1) == {}
-
-
 def test_copy_from_above_and_interpolate(hand, room) -> None:
     hand.press("3")
     hand.drag((60, 60), (70, 70))

@@ -4,9 +4,10 @@ import { measure, readCase, readRegion, suggest } from "./api.js";
 import { Clock } from "./clock.js";
 import { Outbox } from "./outbox.js";
 import { Pictures } from "./picture.js";
+import { Steps } from "./steps.js";
 import { View } from "./view.js";
 
-const MERGED = 1200; // ms between nudges that are one step of undo
+const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 export class Desk extends EventTarget {
   constructor(study) {
@@ -14,8 +15,10 @@ export class Desk extends EventTarget {
     Object.assign(this, { study, index: -1, slice: 0, active: study.classes[0], tool: "ellipse", draft: null });
     Object.assign(this, { crosshair: [0, 0], pointing: false, handle: null, live: null, numbers: {}, outlined: true });
     Object.assign(this, { region: null, regionOn: false, suggestions: new Map(), pixels: null });
-    Object.assign(this, { past: [], future: [], states: {}, unit: study.unit, loading: false, clock: new Clock() });
+    Object.assign(this, { states: {}, unit: study.unit, loading: false, clock: new Clock() });
     this.view = new View();
+    this.steps = new Steps(`shapewise steps ${study.out}`, ({ name, frame }) => this.indexOf(name, frame) >= 0);
+    this.undone = Promise.resolve();
     this.conflictKey = `shapewise conflicts ${study.out}`;
     this.conflicts = JSON.parse(sessionStorage.getItem(this.conflictKey) ?? "[]");
     this.outbox = new Outbox(({ name, frame }) => this.indexOf(name, frame), `shapewise ${study.out}`, {
@@ -141,14 +144,7 @@ export class Desk extends EventTarget {
   putAll(changes, merge = null) {
     const objects = { ...this.state.objects, ...changes };
     for (const [name, drawn] of Object.entries(changes)) if (drawn === null) delete objects[name];
-    const now = performance.now(), last = this.past.at(-1);
-    if (merge && last?.merge === merge && last.slice === this.slice && now - last.at < MERGED) {
-      Object.assign(last, { after: objects, at: now });
-    } else {
-      const before = this.state.objects;
-      this.past.push({ index: this.index, slice: this.slice, before, after: objects, merge, at: now });
-    }
-    this.future = [];
+    this.steps.add(this.place, this.state.objects, objects, merge);
     this.send(objects, Object.keys(changes), merge);
   }
 
@@ -156,23 +152,46 @@ export class Desk extends EventTarget {
     const costs = Object.fromEntries(names.map((name) => [name, this.clock.take(this.key(name))]));
     const version = this.outbox.add(this.place, this.state.version, objects, costs, merge);
     this.states[this.slice] = { version, objects };
+    this.steps.sent(this.place, version);
     this.live = null;
     this.touched();
   }
 
-  async undo(from = this.past, to = this.future, side = "before") {
-    const step = from.pop();
-    if (!step) return;
-    to.push({ ...step, merge: null });
-    if (step.index !== this.index) await this.open(step.index, step.slice);
-    else if (step.slice !== this.slice) await this.go(step.slice);
-    const names = Object.keys({ ...step.before, ...step.after });
-    this.handle = null;
-    this.send(step[side], names.filter((name) => step.before[name] !== step.after[name]));
+  undo() {
+    return this.walk("past", "future", "before");
   }
 
   redo() {
-    return this.undo(this.future, this.past, "after");
+    return this.walk("future", "past", "after");
+  }
+
+  // One step after the other, however quickly they are asked for.
+  walk(from, to, side) {
+    const take = () => this.takeStep(from, to, side);
+    return (this.undone = this.undone.then(take, take));
+  }
+
+  async takeStep(from, to, side) {
+    const step = this.steps[from].at(-1);
+    if (!step || !(await this.visit(step)) || step !== this.steps[from].at(-1)) return;
+    if (!this.steps.holds(step, this.state.version)) {
+      this.steps.forget(step);
+      this.tell("change");
+      return this.notice("This slice was changed elsewhere: there is nothing to undo.");
+    }
+    this.steps[from].pop();
+    this.steps[to].push({ ...step, merge: null });
+    const names = Object.keys({ ...step.before, ...step.after });
+    this.handle = null;
+    this.send(step[side], names.filter((name) => !same(step.before[name], step.after[name])));
+  }
+
+  // Go where an edit was made; false where that did not succeed.
+  async visit({ name, frame, slice }) {
+    const index = this.indexOf(name, frame);
+    if (index !== this.index) await this.open(index, slice);
+    else if (slice !== this.slice) await this.go(slice);
+    return index === this.index && slice === this.slice;
   }
 
   // Something changed that is drawn or measured.
@@ -200,6 +219,7 @@ export class Desk extends EventTarget {
   // The later of two tabs is told. What it had drawn stays in the tab until its person chooses.
   meetConflict(place, mine, theirs) {
     const others = this.conflicts.filter(({ place: p }) => String([p.name, p.frame, p.slice]) !== String([place.name, place.frame, place.slice]));
+    this.steps.forget(place);
     this.keepConflicts([...others, { place, mine, theirs }]);
   }
 
@@ -212,11 +232,9 @@ export class Desk extends EventTarget {
 
   async settle(keepMine) {
     const [{ place, mine, theirs }, ...others] = this.conflicts;
-    const index = this.indexOf(place.name, place.frame);
-    if (index !== this.index) await this.open(index, place.slice);
-    else if (place.slice !== this.slice) await this.go(place.slice);
+    if (!(await this.visit(place))) return this.keepConflicts(this.conflicts);
     this.states[place.slice] = theirs;
-    this.past = this.past.filter((step) => step.index !== index || step.slice !== place.slice);
+    this.steps.forget(place);
     if (keepMine) this.putAll({ ...Object.fromEntries(Object.keys(theirs.objects).map((n) => [n, null])), ...mine });
     else this.touched();
     this.keepConflicts(others);

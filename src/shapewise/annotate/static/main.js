@@ -89,27 +89,30 @@ async function write(desk) {
   }
 }
 
-function wire(desk) {
-  const canvas = $("canvas"), panel = new Panel(desk);
+function draw(desk, panel) {
+  countDone(desk);
+  showCase(desk);
+  panel.update();
+  showCorner(desk);
+  $("undo").disabled = !desk.steps.past.length;
+  $("redo").disabled = !desk.steps.future.length;
+  $("hint").textContent = desk.object && desk.object.shape.kind !== "absent" ? "" : HINTS[desk.tool];
+  paint($("canvas"), desk);
+  strip.paintStrip($("strip"), desk);
+  document.body.dataset.region = desk.region ? "shown" : "hidden";
+  document.body.dataset.ready = !desk.loading && desk.pixelsOf === desk.slice ? `${desk.index}/${desk.slice}` : "";
+}
+
+function drawWhatChanges(desk) {
+  const panel = new Panel(desk);
   let due = false;
-  const draw = () => {
-    due = false;
-    countDone(desk);
-    showCase(desk);
-    panel.update();
-    showCorner(desk);
-    $("undo").disabled = !desk.past.length;
-    $("redo").disabled = !desk.future.length;
-    $("hint").textContent = desk.object && desk.object.shape.kind !== "absent" ? "" : HINTS[desk.tool];
-    paint(canvas, desk);
-    strip.paintStrip($("strip"), desk);
-    document.body.dataset.region = desk.region ? "shown" : "hidden";
-    document.body.dataset.ready = !desk.loading && desk.pixelsOf === desk.slice ? `${desk.index}/${desk.slice}` : "";
-  };
   desk.addEventListener("change", () => {
-    if (!due) requestAnimationFrame(draw);
+    if (!due) requestAnimationFrame(() => ((due = false), draw(desk, panel)));
     due = true;
   });
+}
+
+function sayWhatHappens(desk) {
   let troubled = false;
   desk.addEventListener("status", () => {
     showStatus(desk);
@@ -123,6 +126,9 @@ function wire(desk) {
       ["Keep mine", () => desk.settle(true)],
       ["Take the other", () => desk.settle(false)],
     ]));
+}
+
+function fitCanvas(canvas, desk) {
   new ResizeObserver(() => {
     canvas.width = Math.round(canvas.clientWidth * devicePixelRatio);
     canvas.height = Math.round(canvas.clientHeight * devicePixelRatio);
@@ -130,18 +136,22 @@ function wire(desk) {
     desk.tell("change");
   }).observe(canvas);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => desk.tell("change"));
+}
+
+function listen(desk) {
+  const canvas = $("canvas"), click = (id, action) => $(id).addEventListener("click", action);
   pointer.listen(canvas, desk);
   strip.listen($("strip"), desk);
   keys.fillHelp($("help"));
   keys.listen(desk, { help: $("help"), write: () => write(desk) });
   $("case").addEventListener("change", (event) => (desk.open(Number(event.target.value)), canvas.focus()));
-  $("previous-case").addEventListener("click", () => act.step(desk, -1));
-  $("next-case").addEventListener("click", () => act.step(desk, 1));
-  $("phase").addEventListener("click", () => act.otherPhase(desk));
-  $("undo").addEventListener("click", () => desk.undo());
-  $("redo").addEventListener("click", () => desk.redo());
-  $("help-button").addEventListener("click", () => $("help").showModal());
-  $("export").addEventListener("click", () => write(desk));
+  click("previous-case", () => act.step(desk, -1));
+  click("next-case", () => act.step(desk, 1));
+  click("phase", () => act.otherPhase(desk));
+  click("undo", () => desk.undo());
+  click("redo", () => desk.redo());
+  click("help-button", () => $("help").showModal());
+  click("export", () => write(desk));
 }
 
 async function start() {
@@ -156,7 +166,10 @@ async function start() {
   notice("");
   const desk = new Desk(study);
   globalThis.desk = desk;
-  wire(desk);
+  drawWhatChanges(desk);
+  sayWhatHappens(desk);
+  fitCanvas($("canvas"), desk);
+  listen(desk);
   showStatus(desk);
   if (desk.conflicts.length) desk.tell("conflict", desk.conflicts[0]);
   desk.outbox.flush();
