@@ -13,12 +13,15 @@ from pathlib import Path
 import pandas as pd
 from command_line import Parser
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullFormatter
 from plan import read_plan
 from results import results
 
 from shapewise.plots.style import INK, MUTED, blank_figure, quieten, run_colour, run_marker, save
 
 SIZE = (7.5, 4.2)
+FAILED = 0.4
+"""A Dice below it would leave no room for the others."""
 LINES = {"taken as exact": "error_{}", "the error is known, sharpening 3": "error_{}_allowed"}
 ERRORS = (5, 10, 20)
 ECONOMY = {
@@ -45,19 +48,23 @@ def measured(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def against_values(axes: Axes, found: pd.DataFrame) -> None:
-    """Arms that differ in how much they are told, at as many values as that is."""
-    shown = found.loc[[arm for arm in ECONOMY if arm in found.index]]
+    """Arms that differ in how much they are told, at as many values as that is; failures are only named."""
+    told = found.loc[[arm for arm in ECONOMY if arm in found.index]].sort_values("values")
+    shown, failed = told[told["dice"] >= FAILED], told[told["dice"] < FAILED]
     axes.errorbar(
         shown["values"], shown["dice"], shown["spread"], fmt="o", color=run_colour(0), capsize=3, markersize=5
     )
-    for number, (arm, row) in enumerate(shown.sort_values("values").iterrows()):
-        place = (6, 5) if number % 2 else (6, -11)
-        at = row["values"], row["dice"]
-        axes.annotate(ECONOMY[str(arm)], at, place, textcoords="offset points", fontsize=8, color=INK)
+    for arm, row in shown.iterrows():
+        at = row["values"], row["dice"] - row["spread"]
+        below = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 8, "color": INK}
+        axes.annotate(ECONOMY[str(arm)], at, (0, -5), **below)
+    names = [f"{ECONOMY[str(arm)]}: {row['dice']:.2f}" for arm, row in failed.iterrows()]
+    axes.annotate("\n".join(names), (0.02, 0.03), xycoords="axes fraction", fontsize=8, color=INK)
     axes.set_xscale("log")
-    axes.margins(x=0.15)
-    for choose in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-        choose("{x:.0f}")
+    axes.margins(x=0.12, y=0.25)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:.0f}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("values a patient, both frames")
 
 
@@ -86,7 +93,7 @@ def beside(axes: Axes, found: pd.DataFrame, first: str) -> None:
     if first in found.index:
         dice, label = found.loc[first, "dice"], "every pixel" if first == "pixels" else first
         axes.axhline(dice, color=MUTED, linewidth=1, linestyle="--")
-        axes.annotate(label, (0.995, dice), (0, 3), ("axes fraction", "data"), "offset points", ha="right")
+        axes.annotate(label, (0.005, dice), (0, 3), ("axes fraction", "data"), "offset points")
     axes.set_ylabel("test Dice")
     quieten(axes)
 
