@@ -20,7 +20,7 @@ KEYS = ["case", "frame", "slice", "class", "descriptor", "component"]
 
 def clicks(data: Path, out: Path, error: float) -> str:
     command = [sys.executable, SCRIPT, data, "--out", out, "--error", str(error)]
-    return subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True).stdout
+    return subprocess.run(list(map(str, command)), check=True, capture_output=True, encoding="utf-8").stdout
 
 
 def test_clicks_without_an_error_nearly_describe_the_masks(phantom: Path, tmp_path: Path) -> None:

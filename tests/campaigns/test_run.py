@@ -30,7 +30,7 @@ def test_a_campaign_runs_what_is_left_and_prints_its_table(
     def campaign(*arguments: object) -> list[str]:
         command = [sys.executable, FOLDER / "run.py", plan, "--out", tmp_path / "runs", *arguments]
         return subprocess.run(
-            list(map(str, command)), check=True, capture_output=True, text=True
+            list(map(str, command)), check=True, capture_output=True, encoding="utf-8"
         ).stdout.splitlines()
 
     with pytest.raises(subprocess.CalledProcessError) as unfinished:

@@ -165,6 +165,7 @@ def open_some_sides(numbers: dict[str, np.ndarray], generator: np.random.Generat
     """Give half of the numbers a bound or two of their own, on either side of them, and take values away."""
     for values in numbers.values():
         low, high = (values[..., 0] + sign * generator.uniform(-4, 5, values.shape[:-1]) for sign in (-1, 1))
+        high = high.clip(min=0)  # no variance is less
         ordered = low <= high
         for side, bound in ((1, low), (2, high)):
             chosen = ordered & (generator.random(ordered.shape) < 0.5)
