@@ -40,6 +40,9 @@ from shapewise.run_split import check_split, read_split, write_split
 from shapewise.training.log import read_log
 from shapewise.training.trainer import build_trainer, fit, is_first_process
 
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+"""Errors of a disk, which do not say for which file."""
+
 
 def train(experiment: Experiment, root: Path, out: Path, *, folder: Path = Path()) -> None:
     """Train a run to its end, or go on with one that was interrupted.
@@ -66,19 +69,13 @@ def train(experiment: Experiment, root: Path, out: Path, *, folder: Path = Path(
         try:
             fit(trainer, parts.module, parts.train, parts.validation, resume_from)
         except OSError as error:
-            if error.errno in (
-                errno.ENOSPC,
-                errno.EDQUOT,
-                errno.EIO,
-            ):  # a full disk does not say for which file
+            if error.errno in DISK_TROUBLE:
                 error.filename = error.filename or str(out)
             raise
         finally:
             if trainer.is_global_zero:
                 if not run.record_file.exists():
-                    found = (
-                        "none: it was moved or removed; with its new place in --out the command resumes it"
-                    )
+                    found = "none: moved or removed; with its new place in --out the command resumes it"
                     raise RunError(out, expected="the run folder of this training", found=found) from None
                 seconds = run.read_record().train_seconds + time.time() - started
                 run.update_record(train_seconds=round(seconds, 1), epochs=trainer.current_epoch)

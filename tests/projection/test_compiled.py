@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from shapewise.constraints import Bounds
 from shapewise.descriptors import describe_together
 from shapewise.descriptors.kernel import kernel, without_kernel
 from shapewise.projection import Projection, annotated_moments, moment_projection
@@ -106,3 +107,12 @@ def test_numbers_for_all_images_alike_are_read_for_each() -> None:
     one = replace(moments, size=moments.size[:1], lower=moments.lower[:1], upper=moments.upper[:1])
     compiled, plain = both(logits, one)
     torch.testing.assert_close(compiled.multipliers, plain.multipliers, rtol=1e-6, atol=1e-8)
+
+
+def test_a_prediction_that_is_no_number_has_not_converged() -> None:
+    logits = torch.zeros(1, 2, 6, 6, dtype=torch.float64)
+    logits[0, 1, 2, 3] = math.nan
+    at_most = Bounds(torch.tensor([[[-math.inf]]]), torch.tensor([[[40.0]]]))
+    for found in both(logits, annotated_moments({"volume": at_most}, 2)):
+        assert not found.converged.any()
+        assert found.residual.isnan().all()

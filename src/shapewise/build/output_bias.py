@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
 from shapewise.build.slices import Prepared
 from shapewise.errors import ConfigError
@@ -17,6 +16,7 @@ SMALLEST = 1e-4
 """The share of the pixels that a class has at least: what nobody expects is never learned."""
 
 KEY = "network.output_bias"
+CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 def set_output_bias(network: nn.Module, shares: Tensor, image: Tensor) -> None:
@@ -58,7 +58,7 @@ def last_bias(network: nn.Module, image: Tensor, classes: int) -> tuple[Tensor |
     hooks = [
         part.register_forward_hook(lambda part, given, answer: executed.append(part.bias))
         for part in network.modules()
-        if isinstance(part, _ConvNd) and part.out_channels == classes and part.bias is not None
+        if isinstance(part, CONVOLUTIONS) and part.out_channels == classes and part.bias is not None
     ]
     answer = network(image)
     for hook in hooks:

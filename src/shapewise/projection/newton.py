@@ -116,7 +116,9 @@ def _conclude(
     before, after = _outside(begun, moments), _outside(ended, moments)
     worse = after.flatten(1).amax(1) > before.flatten(1).amax(1)
     where = worse[:, None, None]
-    return Solution(torch.where(where, 0.0, at), torch.where(where, before, after), converged & ~worse)
+    residual = torch.where(where, before, after)
+    measured = ~residual.isnan().flatten(1).any(1)
+    return Solution(torch.where(where, 0.0, at), residual, converged & ~worse & measured)
 
 
 def _gaps(sums: Tensor, moments: AnnotatedMoments) -> tuple[Tensor, Tensor]:

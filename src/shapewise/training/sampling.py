@@ -80,7 +80,7 @@ class LateLoader(DataLoader[Any]):
     ahead in the order of the first one.
     """
 
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+    def __iter__(self) -> Any:
         yield from super().__iter__()
 
 

@@ -121,7 +121,13 @@ def fit(
 def quiet_writer() -> Iterator[None]:
     """Print no traceback where TensorBoard's thread cannot write: whoever logs next is given its error."""
     before = threading.excepthook
-    threading.excepthook = lambda died: None if isinstance(died.exc_value, OSError) else before(died)
+
+    def hook(died: threading.ExceptHookArgs) -> None:
+        writer = type(died.thread).__module__.startswith("tensorboard.")
+        if not (writer and isinstance(died.exc_value, OSError)):
+            before(died)
+
+    threading.excepthook = hook
     try:
         yield
     finally:

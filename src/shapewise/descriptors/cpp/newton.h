@@ -107,11 +107,12 @@ public:
     // What was found if its moments are no farther off than they began, else 0.
     void conclude(const Solution& out, long image) const {
         const bool worse = farthest(sums) > farthest(begun);
+        out.converged[image] = rests() && !worse;
         for (long i = 0; i < n; ++i) {
             out.multipliers[start + i] = worse ? 0 : at[i];
             out.residual[start + i] = outside(worse ? begun : sums, i);
+            if (std::isnan(out.residual[start + i])) out.converged[image] = false;
         }
-        out.converged[image] = rests() && !worse;
     }
 
 private:
@@ -131,6 +132,7 @@ private:
     }
     double outside(const std::vector<double>& sums, long i) const {
         if (!dual.known[start + i]) return 0;
+        if (std::isnan(sums[i])) return sums[i];
         constexpr double open = std::numeric_limits<double>::infinity();
         const double low = -above(sums, i, dual.lower[start + i], open);
         return std::max({low, above(sums, i, dual.upper[start + i], -open), 0.0}) / size(i);
