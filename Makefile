@@ -37,6 +37,7 @@ bench: install ## the loss beside cross-entropy and other losses, curves for doc
 	$(BIN)/python benchmarks/bars.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/enet_step.py --size 256
+	$(BIN)/python benchmarks/projection.py
 	$(BIN)/python benchmarks/loader.py
 
 clean:

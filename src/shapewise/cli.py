@@ -155,7 +155,7 @@ def train(
     Example: shapewise train experiments/acdc_barrier.yaml --data acdc --out runs/barrier training.seed=1
     """
     # Gradients of a network that is sure of nearly every pixel are full of denormal numbers, and convolutions
-    # take a CPU three hundred times as long over them. Threads do as the one that starts them.
+    # take a CPU more than a hundred times as long over them. Threads do as the one that starts them.
     torch.set_flush_denormal(True)
     settings = load_experiment(experiment, overrides)
     run = out or Path("runs") / experiment.stem

@@ -41,3 +41,9 @@ def test_loader() -> None:
     output = run("loader.py", "--slices", "20", "--size", "32", "--batch", "4", "--steps", "1")
     assert "loader, 2 workers" in output
     assert "memory after epoch 3" in output
+
+
+def test_projection() -> None:
+    output = run("projection.py", "--size", "24", "--batch", "1", "--rounds", "2", "--times", "1")
+    assert "2 rounds, kernel" in output
+    assert "2 rounds, plain" in output
