@@ -25,17 +25,6 @@ class Constraint(NamedTuple):
     scale: Tensor
 
 
-def join(constraints: Sequence[Constraint]) -> Constraint:
-    """Put constraints of one batch side by side, ``(B, N)``.
-
-    >>> one = torch.ones(1, 2, 1)
-    >>> join([Constraint(one, one, one, one), Constraint(one, one, one, one)]).value
-    tensor([[1., 1., 1., 1.]])
-    """
-    each = zip(*constraints, strict=True)
-    return Constraint(*(torch.cat([part.flatten(1) for part in parts], 1) for parts in each))
-
-
 @dataclass(frozen=True)
 class Rule:
     """How a descriptor's values are bounded and measured.

@@ -42,12 +42,10 @@ def log_barrier(z: Tensor, t: float | Tensor) -> Tensor:
         raise ArgumentError("t", expected="a positive finite number", found=t)
     z = _at_least_float32(z)
     t = torch.as_tensor(t, dtype=z.dtype, device=z.device)
-    inactive = z == -math.inf
-    inside = z <= -1 / t**2
-    # The unused branch gets an argument of its own: log(-z) at z >= 0 would make the gradient 0 · inf = NaN.
-    barrier = -torch.log(-torch.where(inside & ~inactive, z, -1.0)) / t
-    tangent = t * torch.where(inside, 0.0, z) + (2 * torch.log(t) + 1) / t
-    return torch.where(inside, barrier, tangent)
+    # The barrier up to where it ends, and the tangent's rise from there: both are finite everywhere.
+    end = -1 / t**2
+    barrier = -torch.log(-z.clamp(max=end)) / t
+    return torch.where(z == -math.inf, 0.0, barrier + t * torch.relu(z - end))
 
 
 def quadratic(z: Tensor) -> Tensor:

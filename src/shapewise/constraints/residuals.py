@@ -36,9 +36,8 @@ def residuals(values: Tensor, bounds: Bounds, scale: Tensor | None = None) -> Te
     """
     values = values.to(torch.promote_types(values.dtype, torch.float32))
     bounds = bounds.expand(values.shape)
-    sides = torch.stack((bounds.lower, bounds.upper), -1)
-    divisor = torch.arange(1, -2, -2, dtype=sides.dtype, device=sides.device)
+    z = torch.stack((bounds.lower - values, values - bounds.upper), -1)
     if scale is not None:
-        divisor = divisor * scale.nan_to_num(nan=1.0).expand_as(values).unsqueeze(-1)
-    signed = (sides - values.unsqueeze(-1)) / divisor
-    return signed.masked_fill(~sides.isfinite(), -math.inf)
+        z = z / scale.nan_to_num(nan=1.0).unsqueeze(-1)
+    active = torch.stack((bounds.lower, bounds.upper), -1).isfinite()
+    return z.masked_fill(~active, -math.inf)

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from shapewise.descriptors.axes import Axis, axes
 from shapewise.descriptors.boundary import can_fuse
@@ -77,8 +76,11 @@ def describe_compiled(
         name -> values ``(B, K - first, C)``; absent classes as each descriptor has them.
     """
     wanted = _wanted(names, LOGITS if softmax else PROBABILITIES, first, spacing)
-    compiled: Callable[..., tuple[Tensor, ...]] = _Compiled.apply
-    found = dict(zip(wanted.names, compiled(input.contiguous(), wanted), strict=True))
+    compiled: Callable[..., Tensor] = _Compiled.apply
+    plan = _plan(tuple(input.shape), input.dtype, wanted)
+    # Not views to autograd: what is given back may be changed in place.
+    parts = torch.unsafe_split_with_sizes(compiled(input.contiguous(), wanted), plan.counts, -1)
+    found = dict(zip(wanted.names, parts, strict=False))
     return {name: found[name] for name in names}
 
 
@@ -128,30 +130,28 @@ class _Compiled(torch.autograd.Function):
     """Keeps the input and a few numbers a class."""
 
     @staticmethod
-    def forward(ctx: Any, input: Tensor, wanted: _Wanted) -> tuple[Tensor, ...]:
-        """Return the values of all names, ``(B, K, C)`` each."""
+    def forward(ctx: Any, input: Tensor, wanted: _Wanted) -> Tensor:
+        """Return the values of all names side by side, ``(B, K, C)``; the last is 0 without a length."""
         plan = _plan(tuple(input.shape), input.dtype, wanted)
         sums, values = plan.forward(input)
         ctx.save_for_backward(input, sums)
         ctx.plan, ctx.wanted = plan, wanted
-        # Copies: a view could not be changed in place.
-        parts = [part.clone() for part in values.split(plan.counts, -1)]
-        return tuple(parts[: len(wanted.names)])
+        return values
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         """Evaluate polynomials and signs of differences, and apply the softmax's Jacobian on the spot."""
         input, sums = ctx.saved_tensors
         if torch.is_grad_enabled():  # this gradient will be differentiated in its turn
-            return _plain_gradient(input, grads, ctx.wanted), None
-        return ctx.plan.backward(input, sums, torch.cat(grads, -1)), None
+            return _plain_gradient(input, grads[0].split(ctx.plan.counts, -1), ctx.wanted), None
+        return ctx.plan.backward(input, sums, grads[0].contiguous()), None
 
 
 def _plain_gradient(input: Tensor, grads: Sequence[Tensor], wanted: _Wanted) -> Tensor:
     """The same gradient by autograd through the plain functions."""
     probs = input.softmax(1) if wanted.kind == LOGITS else input
     values = [get(name).function(probs[:, wanted.first :], spacing=wanted.spacing) for name in wanted.names]
-    (gradient,) = torch.autograd.grad(values, input, grads, create_graph=True)
+    (gradient,) = torch.autograd.grad(values, input, grads[: len(values)], create_graph=True)
     return gradient
 
 
@@ -204,7 +204,6 @@ class _Plan:
 
     def backward(self, input: Tensor, sums: Tensor, grads: Tensor) -> Tensor:
         """Return the gradient in the input, from that in the values."""
-        grads = grads if self.neighbours else F.pad(grads, (0, 1))
         gradient = torch.empty_like(input)
         told = *self._told, address(sums), address(grads), address(gradient)
         self._backward(address(input), *told, threads())

@@ -22,7 +22,6 @@ from shapewise.constraints import (
     constrain,
     constrain_together,
     contributions,
-    join,
     object_spread,
     only_absent,
     present_classes,
@@ -182,12 +181,14 @@ class ShapeConstraintLoss(nn.Module):
             if scores.shape[1] <= self._first:
                 expected = "of two classes or more, unless `include_background` is True"
                 raise ArgumentError("input", expected=expected, found=tuple(input.shape))
-            found, sizes = self._constraints(scores, target)
-            z = residuals(found.value, Bounds(found.lower, found.upper, validate=False), found.scale)
+            constraints, sizes = self._constraints(scores, target)
+            parts = [_residuals(each) for each in constraints]
+            # One tensor for all of them: a penalty of each would cost as much time as their descriptors.
+            z = torch.cat(parts, 1) if len(parts) > 1 else parts[0]
             return z, self.penalty(z, "+".join(sizes)), sizes
 
-    def _constraints(self, scores: Tensor, target: Target) -> tuple[Constraint, dict[str, int]]:
-        """Describe the prediction once, and find what its values are to be compared with, ``(B, N)``."""
+    def _constraints(self, scores: Tensor, target: Target) -> tuple[list[Constraint], dict[str, int]]:
+        """Describe the prediction once, and find what its values are to be compared with."""
         names = [d.name for d in (*self.descriptors, *self._unconstrained_volume)]
         how: dict[str, Any] = {"spacing": self.spacing, "first": self._first}
         if self.softmax and not any(map(self._needs_probs, self.relations)) and covers(scores, names):
@@ -214,8 +215,7 @@ class ShapeConstraintLoss(nn.Module):
         if self.descriptors:
             parts.insert(0, self._described(values, given, objects, spread=spread, present=present))
         sizes |= {key: each.value.shape[1:].numel() for key, each in found.items()}
-        # One tensor for all constraints: a penalty of each would cost as much time as their descriptors.
-        return (join(parts) if len(parts) > 1 else parts[0]), sizes
+        return parts, sizes
 
     def _described(
         self,
@@ -226,7 +226,7 @@ class ShapeConstraintLoss(nn.Module):
         spread: Tensor,
         present: Tensor,
     ) -> Constraint:
-        """Bound the descriptors, ``(B, N)``; compare amounts by their logarithms if so wanted."""
+        """Bound the descriptors, ``(B, K, N)``; compare amounts by their logarithms if so wanted."""
         rules = {d.name: self._rule(d, objects) for d in self.descriptors}
         found = constrain_together(values, given, rules, spread=spread, present=present)
         if self.logarithmic:
@@ -235,7 +235,7 @@ class ShapeConstraintLoss(nn.Module):
             each = zip(self.descriptors, amounts, strict=True)
             which = [(there & amount).expand_as(values[d.name]) for d, amount in each]
             found = in_logarithms(found, torch.cat(which, -1))
-        return Constraint(*(part.transpose(1, 2).flatten(1) for part in found))
+        return found
 
     def _annotated(self, target: Target, probs: Tensor) -> dict[str, Values | Bounds]:
         """Turn any target into values or bounds ``(B, K', C)``; sizes come along to set the scale."""
@@ -312,6 +312,13 @@ class ShapeConstraintLoss(nn.Module):
     @property
     def _first(self) -> int:
         return 0 if self.include_background else 1
+
+
+def _residuals(constraint: Constraint) -> Tensor:
+    """Residuals ``(B, N, 2)``: of one component of all classes, then of the next."""
+    value, lower, upper, scale = constraint
+    z = residuals(value, Bounds(lower, upper, validate=False), scale)
+    return z.transpose(1, 2).flatten(1, 2) if z.ndim == 4 else z
 
 
 def _penalty(penalty: nn.Module | str) -> Penalty:
