@@ -165,6 +165,7 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
             absolute=supervision.absolute_margins,
             raw=supervision.residuals == "raw",
         ),
+        whole=supervision.extent == "volume",
         device=best_device(),
     )
 

@@ -15,7 +15,7 @@ from shapewise.evaluation.values import (
     Margins,
     annotation_from_labels,
     annotation_from_table,
-    slice_values,
+    compare_values,
 )
 from shapewise.losses import ShapeConstraintLoss
 
@@ -37,7 +37,7 @@ def compare(predicted: np.ndarray, annotated: np.ndarray, **options: object) -> 
     names = options.pop("descriptors", ("volume", "centroid"))
     annotation = annotation_from_labels(annotated, CLASSES, names)
     arguments = {"key": ("p1", 1), "frame": IDENTITY, "classes": CLASSES, "descriptors": names} | options
-    rows = slice_values(predicted, annotation, **arguments)
+    rows = compare_values(predicted, annotation, **arguments)
     return rows.set_index(["slice", "class", "descriptor", "component"], drop=False).sort_index()
 
 
@@ -145,7 +145,7 @@ def test_satisfied_agrees_with_the_loss(margins: Margins, bounds: str) -> None:
     annotation = annotation_from_labels(annotated, CLASSES, DESCRIPTORS)
     if bounds == "own":
         open_some_sides(annotation.numbers, generator)
-    rows = slice_values(
+    rows = compare_values(
         predicted,
         annotation,
         key=("p1", 1),
@@ -209,7 +209,7 @@ def test_what_a_table_leaves_open(given: tuple, bounds: tuple, satisfied: bool |
     rows = table(two_objects(), ("volume",))
     chosen = (rows["class"] == "LV") & (rows["slice"] == 1)
     rows.loc[chosen, ["value", "lower", "upper"]] = given
-    found = slice_values(
+    found = compare_values(
         two_objects(),
         look_up(rows, descriptors=("volume",)),
         key=("p1", 1),
@@ -260,7 +260,7 @@ def test_a_tables_own_bounds_win_over_the_margin() -> None:
     rows = table(two_objects())
     chosen = (rows["class"] == "LV") & (rows["descriptor"] == "volume") & (rows["slice"] == 1)
     rows.loc[chosen, "upper"] = 100.0
-    found = slice_values(
+    found = compare_values(
         two_objects(), look_up(rows), key=("p1", 1), frame=IDENTITY, classes=CLASSES, descriptors=DESCRIPTORS
     )
     volume = found[(found["class"] == "LV") & (found["descriptor"] == "volume") & (found["slice"] == 1)]
@@ -269,7 +269,7 @@ def test_a_tables_own_bounds_win_over_the_margin() -> None:
 
 def test_slices_that_the_table_leaves_out_are_not_listed() -> None:
     rows = table(two_objects())
-    found = slice_values(
+    found = compare_values(
         two_objects(),
         look_up(rows[rows["slice"] == 1]),
         key=("p1", 1),
@@ -292,3 +292,49 @@ def test_a_mask_in_another_frame_keeps_its_margins() -> None:
     frame = Frame.resize(SHAPE[1:], (48, 40))
     back = resample_mask(resample_mask(two_objects(), frame), frame.inverse(SHAPE[1:]))
     assert compare(back, two_objects(), frame=frame)["satisfied"].dropna().all()
+
+
+def test_whole_volumes_are_compared_as_volumes() -> None:
+    """One row a number of the 3-D object, with the bounds that a loss on volumes gives it."""
+    annotated, predicted = two_objects(), two_objects(shift=1)
+    predicted[:, 20:22, 2:5] = 2
+    names = ("volume", "centroid", "covariance")
+    annotation = annotation_from_labels(annotated, CLASSES, names, whole=True)
+    rows = compare_values(
+        predicted, annotation, key=("p1", 1), frame=IDENTITY, classes=CLASSES, descriptors=names
+    )
+    assert rows["slice"].isna().all()
+    assert len(rows) == 2 * (1 + 3 + 6)
+    loss = ShapeConstraintLoss(names, penalty="hinge")
+    given = {name: values[None, 0] for name, values in annotation.numbers.items()}
+    volume = one_hot(predicted).movedim(1, 0)[None]
+    satisfied = loss.report(volume, target(given)).satisfied
+    below, above = rows["predicted"] >= rows["lower"], rows["predicted"] <= rows["upper"]
+    sides = pd.concat([below, above]).astype(float).groupby(pd.concat([rows["descriptor"]] * 2)).mean()
+    assert sides.to_dict() == pytest.approx({name: satisfied[name].item() for name in names})
+    assert 0 < sides.mean() < 1
+
+
+def test_a_table_of_whole_volumes_is_looked_up_as_one() -> None:
+    rows = table(two_objects()[None]).assign(slice=pd.array([pd.NA] * 2 * (1 + 3 + 3 + 6 + 1), "Int64"))
+    found = look_up(rows, whole=True)
+    expected = annotation_from_labels(two_objects(), CLASSES, DESCRIPTORS, whole=True)
+    for name in DESCRIPTORS:
+        np.testing.assert_allclose(found.numbers[name], expected.numbers[name], rtol=1e-6)
+    assert look_up(rows) is None
+
+
+def test_a_frames_volume_leaves_slices_as_they_are() -> None:
+    """Numbers of a volume in a prepared grid of half the rows: bounds come back to native pixels."""
+    annotation = annotation_from_labels(two_objects(), CLASSES, ("volume", "centroid"), whole=True)
+    rows = compare_values(
+        two_objects(),
+        annotation,
+        key=("p1", 1),
+        frame=Frame.resize(SHAPE[1:], (12, 20)),
+        classes=CLASSES,
+        descriptors=("volume", "centroid"),
+        margins=Margins(absolute={"centroid": 1.0}),
+    )
+    centroids = rows[(rows["class"] == "RV") & (rows["descriptor"] == "centroid")]
+    assert (centroids["upper"] - centroids["lower"]).tolist() == pytest.approx([2.0, 4.0, 2.0])

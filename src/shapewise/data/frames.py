@@ -26,7 +26,8 @@ class Frame:
     """Maps a prepared in-plane index to the native one: ``native = offset + prepared * step``.
 
     Attributes:
-        step: Distance between prepared pixel centres, in native pixels, along (rows, columns).
+        step: Distance between prepared pixel centres, in native pixels, along (rows, columns); along (slices,
+            rows, columns) of a `volume`.
         offset: Native index of the first prepared pixel centre.
         size: Shape of the prepared slice.
 
@@ -35,9 +36,9 @@ class Frame:
         Frame(step=(2.0, 2.0), offset=(0.5, 0.5), size=(2, 2))
     """
 
-    step: tuple[float, float]
-    offset: tuple[float, float]
-    size: tuple[int, int]
+    step: tuple[float, ...]
+    offset: tuple[float, ...]
+    size: tuple[int, ...]
 
     @classmethod
     def resize(cls, native_shape: tuple[int, int], size: tuple[int, int]) -> Frame:
@@ -69,12 +70,16 @@ class Frame:
         )
         return Frame(self.step, offset, size)
 
+    def volume(self, slices: int) -> Frame:
+        """The same of so many slices, which stay as they are: a frame of three axes, for numbers alone."""
+        return Frame((1.0, *self.step), (0.0, *self.offset), (slices, *self.size))
+
     def inverse(self, native_shape: tuple[int, int]) -> Frame:
         """The frame that maps a native index to the prepared one."""
         step = 1 / self.step[0], 1 / self.step[1]
         return Frame(step, (-self.offset[0] * step[0], -self.offset[1] * step[1]), native_shape)
 
-    def inside(self, native_shape: tuple[int, int]) -> NDArray[np.bool_]:
+    def inside(self, native_shape: tuple[int, ...]) -> NDArray[np.bool_]:
         """Which prepared pixels, (h, w), have their centre on the native slice, and not in the padding."""
         rows, columns = (
             (centres >= -0.5) & (centres <= length - 0.5)

@@ -64,7 +64,8 @@ def volume_targets(
 
 def _steps(frame: Frame, spacing: tuple[float, ...] | None) -> NDArray[np.float64]:
     """Step and offset along (slice, row, column), in native pixels and in mm, (2, 2, 3); NaN: unknown."""
-    in_px = np.array([(1.0, *frame.step), (0.0, *frame.offset)])
+    volume = frame.volume(1)
+    in_px = np.array([volume.step, volume.offset])
     known = np.full(3, np.nan)
     if spacing is not None:
         known[3 - len(spacing) :] = spacing

@@ -74,6 +74,7 @@ def evaluate_cases(
     table: pd.DataFrame | None = None,
     descriptors: Sequence[str] = numbers.DESCRIPTORS,
     margins: numbers.Margins | None = None,
+    whole: bool = False,
     device: torch.device | str = "cpu",
     batch_size: int = 8,
 ) -> pd.DataFrame:
@@ -94,6 +95,7 @@ def evaluate_cases(
         table: Descriptor table that annotates the cases; one that it lacks is described from its mask.
         descriptors: Registered names to compare.
         margins: How far a prediction may be from its annotation, as the loss was told.
+        whole: Compare the descriptors of whole volumes, not of slices.
         device: Where the network is run.
         batch_size: Slices at once.
 
@@ -115,7 +117,8 @@ def evaluate_cases(
         for case in _progress(study.cases):
             scan = _predict(network, case, classes, preprocessing, device, batch_size)
             write_mask(scan.predicted, case.image, stage / PREDICTIONS / prediction_name(case))
-            rows = _values(scan, table, classes, descriptors, margins, preprocessing)
+            annotation = _annotation(scan, table, classes, descriptors, whole)
+            rows = _values(scan, annotation, classes, descriptors, margins, preprocessing)
             values.append(rows)
             metrics.append(_metrics(scan, classes, rows))
             volumes.append(_volumes(scan, classes))
@@ -164,19 +167,18 @@ def _predict(
 
 def _values(
     scan: Scan,
-    table: pd.DataFrame | None,
+    annotation: numbers.Annotation | None,
     classes: Sequence[str],
     descriptors: Sequence[str],
     margins: numbers.Margins | None,
     preprocessing: Preprocessing,
 ) -> pd.DataFrame:
-    annotation = _annotation(scan, table, classes, descriptors)
     if annotation is None:
         return pd.DataFrame(columns=list(numbers.COLUMNS))
     height, width = scan.predicted.shape[1:]
     frame = preprocessing.frame((height, width), scan.spacing and scan.spacing[1:])
     key = scan.case.name, scan.case.frame
-    return numbers.slice_values(
+    return numbers.compare_values(
         scan.predicted,
         annotation,
         key=key,
@@ -188,21 +190,20 @@ def _values(
 
 
 def _annotation(
-    scan: Scan, table: pd.DataFrame | None, classes: Sequence[str], descriptors: Sequence[str]
+    scan: Scan, table: pd.DataFrame | None, classes: Sequence[str], descriptors: Sequence[str], whole: bool
 ) -> numbers.Annotation | None:
     """From the table where it has the case, else from the mask."""
     if table is not None:
         depth, height, width = scan.predicted.shape
-        spacing = scan.spacing and scan.spacing[1:]
         key = scan.case.name, scan.case.frame
         found = numbers.annotation_from_table(
-            table, key, (depth, height, width), spacing, classes, descriptors
+            table, key, (depth, height, width), scan.spacing, classes, descriptors, whole=whole
         )
         if found is not None:
             return found
     if scan.annotated is None:
         return None
-    return numbers.annotation_from_labels(scan.annotated, classes, descriptors)
+    return numbers.annotation_from_labels(scan.annotated, classes, descriptors, whole=whole)
 
 
 def _metrics(scan: Scan, classes: Sequence[str], values: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,7 @@
-"""Predicted descriptors against annotated ones, slice by slice, with the bounds that training gave them.
+"""Predicted descriptors against annotated ones, with the bounds that training gave them.
 
-All numbers are listed in pixels of the native slice. The bounds are the loss's own, from
+They are those of every slice or, where training was told of whole volumes, of every volume. All numbers are
+listed in pixels of the native slice. The bounds are the loss's own, from
 `shapewise.constraints.constrain`: a table's `lower` and `upper` where it has them, else the annotated value
 plus or minus a margin. They are formed in prepared pixels, as in training, and mapped back. Priors that tie
 two classes together (ratios, contact) belong to no class and are not listed.
@@ -21,6 +22,7 @@ from shapewise.constraints import Bounds, Rule, constrain, object_spread, presen
 from shapewise.data.describe import describe_labels
 from shapewise.data.frames import Frame, rescale_values, unit_and_origin
 from shapewise.data.targets import table_targets
+from shapewise.data.volume_targets import volume_targets
 from shapewise.descriptors import registry
 
 COLUMNS = (
@@ -64,61 +66,70 @@ class Margins:
 
 @dataclass(frozen=True)
 class Annotation:
-    """What is known of one scan's slices, in native pixels.
+    """What is known of one scan's D slices, or of its whole volume (D = 1), in native pixels.
 
     Attributes:
         numbers: Descriptor -> (D, K, C, 3): value, lower and upper; NaN where there is none.
         annotated: Which of the D slices anything is known of.
+        whole: The numbers are those of the whole volume.
     """
 
     numbers: Mapping[str, Numbers]
     annotated: npt.NDArray[np.bool_]
+    whole: bool = False
 
 
-def annotation_from_labels(labels: Labels, classes: Sequence[str], descriptors: Sequence[str]) -> Annotation:
+def annotation_from_labels(
+    labels: Labels, classes: Sequence[str], descriptors: Sequence[str], *, whole: bool = False
+) -> Annotation:
     """Describe a mask (D, H, W); no bounds of its own, every slice annotated."""
+    labels = labels[None] if whole else labels
     described = describe_labels(labels, len(classes), _with_scales(descriptors))
     numbers = {name: np.stack([v, *[np.full_like(v, np.nan)] * 2], axis=-1) for name, v in described.items()}
-    return Annotation(numbers, np.ones(len(labels), bool))
+    return Annotation(numbers, np.ones(len(labels), bool), whole)
 
 
 def annotation_from_table(
     table: pd.DataFrame,
     key: tuple[str, int],
     shape: tuple[int, int, int],
-    spacing: tuple[float, float] | None,
+    spacing: tuple[float, float, float] | None,
     classes: Sequence[str],
     descriptors: Sequence[str],
+    *,
+    whole: bool = False,
 ) -> Annotation | None:
-    """Look one scan up in a descriptor table; None where it has no row about any of the scan's slices.
+    """Look one scan up in a descriptor table; None where it has no row about the scan's slices, or volume.
 
     Args:
         table: A table as `read_table` returns it.
         key: Case and frame.
         shape: Shape of the native volume, (D, H, W).
-        spacing: In-plane spacing in mm, for rows in mm; None where unknown.
+        spacing: Spacing along (slice, row, column) in mm, for rows in mm; None where unknown.
         classes: Foreground classes in label order.
         descriptors: Registered names. Their scales are looked up beside them, as far as the table has them.
+        whole: Look up what the table says of the whole volume.
 
     Raises:
         TableError: A slice has some rows but not all, or rows in mm whose spacing is unknown.
     """
     case, frame = key
-    rows = table[(table["case"] == case) & (table["frame"] == frame) & table["slice"].notna()]
+    about = table["slice"].isna() if whole else table["slice"].notna()
+    rows = table[(table["case"] == case) & (table["frame"] == frame) & about]
     if rows.empty:
         return None
     known = set(rows["descriptor"])
     wanted = [name for name in _with_scales(descriptors) if name in known or name in descriptors]
-    samples = [(case, frame, index) for index in range(shape[0])]
+    samples = [(case, frame, index) for index in range(1 if whole else shape[0])]
     identity = Frame((1.0, 1.0), (0.0, 0.0), shape[1:])
-    targets = table_targets(
-        rows, samples, classes, wanted, [identity] * len(samples), [spacing] * len(samples)
-    )
+    frames, spacings = [identity] * len(samples), [spacing] * len(samples)
+    look_up = volume_targets if whole else table_targets
+    targets = look_up(rows, samples, classes, wanted, frames, spacings)
     numbers = {name: values.numpy().astype(float) for name, values in targets.values.items()}
-    return Annotation(numbers, targets.annotated.numpy())
+    return Annotation(numbers, targets.annotated.numpy(), whole)
 
 
-def slice_values(
+def compare_values(
     predicted: Labels,
     annotation: Annotation,
     *,
@@ -128,11 +139,11 @@ def slice_values(
     descriptors: Sequence[str] = DESCRIPTORS,
     margins: Margins | None = None,
 ) -> pd.DataFrame:
-    """List the predicted and annotated descriptors of a scan's annotated slices.
+    """List the predicted and annotated descriptors of a scan's annotated slices, or of its whole volume.
 
     Args:
         predicted: Predicted labels, (D, H, W), native.
-        annotation: What is known of the same slices.
+        annotation: What is known of the same slices, or of the volume.
         key: Case and frame.
         frame: Where the prepared pixels lie, whose size absolute margins are in.
         classes: Foreground classes in label order.
@@ -141,9 +152,9 @@ def slice_values(
         margins: The loss's margins.
 
     Returns:
-        The columns `COLUMNS`. `predicted` and `annotated` are NaN where an absent class has no such number;
-        `lower` and `upper` where that side is open; `satisfied` is NA where both are. A class that is
-        annotated and not predicted violates every constraint on it.
+        The columns `COLUMNS`; `slice` is NA in rows about a whole volume. `predicted` and `annotated` are NaN
+        where an absent class has no such number; `lower` and `upper` where that side is open; `satisfied` is
+        NA where both are. A class that is annotated and not predicted violates every constraint on it.
 
     Raises:
         ArgumentError: A descriptor is not registered.
@@ -153,6 +164,8 @@ def slice_values(
     # A loss that does not constrain the volume still keeps classes away that are not there.
     absent = ["volume"] if "volume" in annotation.numbers and "volume" not in descriptors else []
     names = [*descriptors, *absent]
+    if annotation.whole:
+        frame, predicted = frame.volume(len(predicted)), predicted[None]
     described = describe_labels(predicted, len(classes), names)
     tables = {name: _listed(name, described[name], annotation, frame, margins or Margins()) for name in names}
     for name in absent:
@@ -160,6 +173,8 @@ def slice_values(
         tables[name] = rows[rows["annotated"] == 0].assign(descriptor=f"absent_{name}")
     rows = pd.concat(tables.values()).sort_values(["slice", "class"], kind="stable", ignore_index=True)
     rows["class"] = np.asarray(classes, dtype=object)[rows["class"]]
+    if annotation.whole:
+        rows["slice"] = pd.array([pd.NA] * len(rows), "Int64")
     rows["satisfied"] = _satisfied(rows)
     return rows.assign(case=key[0], frame=key[1])[list(COLUMNS)]
 
@@ -188,8 +203,8 @@ def _bounds(
     allowed = constrain(
         known[name],
         given[name],
-        _rule(name, margins),
-        spread=_spread(known, frame),
+        _rule(name, margins, len(frame.size)),
+        spread=_spread(known, frame.size),
         present=present_classes(known),
     )
     unit, origin = unit_and_origin(name, np.asarray(frame.step), np.asarray(frame.offset))
@@ -204,10 +219,10 @@ def _to_prepared(name: str, native: Numbers, frame: Frame) -> Bounds:
     return Bounds(lower, upper, value)
 
 
-def _rule(name: str, margins: Margins) -> Rule:
+def _rule(name: str, margins: Margins, ndim: int) -> Rule:
     """How the loss bounds a descriptor whose unit is the prepared pixel."""
     descriptor = registry.get(name)
-    power = descriptor.unit_power(2)
+    power = descriptor.unit_power(ndim)
     return Rule(
         descriptor.scale,
         # Half a pixel keeps an object of one pixel, whose spread is 0, from having no margin at all.
@@ -219,11 +234,11 @@ def _rule(name: str, margins: Margins) -> Rule:
     )
 
 
-def _spread(known: Mapping[str, Tensor], frame: Frame) -> Tensor:
-    """How far every object spreads along both axes (D, K, 2); a tenth of the slice if nothing says."""
+def _spread(known: Mapping[str, Tensor], size: tuple[int, ...]) -> Tensor:
+    """How far every object spreads along each axis (D, K, ndim); a tenth of the shortest if nothing says."""
     sizes = {name: known[name] for name in SIZES if name in known}
-    fallback = torch.full((2,), min(frame.size) / 10, dtype=torch.float64)
-    return object_spread(2, **sizes, fallback=fallback)
+    fallback = torch.full((len(size),), min(size) / 10, dtype=torch.float64)
+    return object_spread(len(size), **sizes, fallback=fallback)
 
 
 def _open_is_nan(bound: Numbers) -> Numbers:
