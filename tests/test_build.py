@@ -81,6 +81,11 @@ def supervised(**supervision: object) -> Experiment:
             {"relations": [{"kind": "contact", "classes": ["RV", "LV"]}]},
             r"relations\.0\.lower \(contact of RV, LV\): expected a number where `upper` is None",
         ),
+        ({"t": {"start": 50}}, r"supervision\.t\.cap: expected .*50.*found 30"),
+        (
+            {"kind": "pixels", "beside": {"kind": "barrier", "t": {"start": 50}}},
+            r"supervision\.beside\.t\.cap: ",
+        ),
         (
             {"kind": "pixels", "beside": {"relations": [CONTACT, CONTACT | {"upper": 2}]}},
             r"beside\.relations\.1 \(contact of RV, LV\): expected another .*beside\.relations\.0, found",

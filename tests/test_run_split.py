@@ -95,3 +95,10 @@ def test_an_image_that_has_changed_is_named(tmp_path: Path, name: str) -> None:
     voxels.write_bytes(b"eight!")
     with pytest.raises(RunError, match="the image that the run began with"):
         check_split(run, split)
+
+
+def test_a_column_that_somebody_took_away_is_named(run: RunFolder) -> None:
+    lines = run.cases_file.read_text().splitlines()
+    run.cases_file.write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n")
+    with pytest.raises(RunError, match=r"cases\.csv: expected the column bytes.*found none"):
+        check_split(run, SPLIT)

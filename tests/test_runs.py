@@ -229,6 +229,21 @@ def test_another_number_of_epochs_is_another_cosine(
         train(load_experiment(path, [decay, "training.epochs=2"]), phantom, tmp_path / "run")
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
+def test_training_further_removes_the_results_of_fewer_epochs(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    path, run = experiment_file(), tmp_path / "run"
+    train(load_experiment(path, ["training.epochs=1"]), phantom, run)
+    results = ["metrics.csv", "values.csv", "biomarkers.csv", "predictions", "metrics_validation.csv"]
+    for split in ("test", "validation"):
+        evaluate(run, split=split)
+    train(load_experiment(path, ["training.epochs=1"]), phantom, run)  # there is nothing left to train
+    assert all((run / name).exists() for name in results)
+    train(load_experiment(path, ["training.epochs=2"]), phantom, run)
+    assert not any((run / name).exists() for name in results)
+
+
 def test_a_table_with_a_missing_row_stops_before_training(
     phantom: Path, table: Path, tmp_path: Path, experiment_file: ExperimentFile
 ) -> None:
@@ -241,6 +256,15 @@ def test_a_table_with_a_missing_row_stops_before_training(
     with pytest.raises(TableError, match=f"case {case.name}.*spread component 1"):
         train(experiment, phantom, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_what_measures_the_validation_split_is_built_before_slices_are_prepared(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    wrong = {"kind": "projection", "absolute_margins": {"length": 3}}
+    with pytest.raises(ConfigError, match=r"supervision\.absolute_margins"):
+        train(load_experiment(experiment_file(supervision=wrong)), phantom, tmp_path / "run")
+    assert not list((tmp_path / ".shapewise-cache").glob("*"))
 
 
 def test_shape_supervision_with_neither_table_nor_masks_is_refused(

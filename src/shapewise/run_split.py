@@ -51,7 +51,11 @@ def check_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
         was, now = (shares.get(patient, "no split") for shares in (written, found))
         expected = f"the patients that the run began with, {patient} in {was}"
         raise RunError(run.split_file, expected=expected, found=f"{patient} in {now}")
-    sizes = pd.read_csv(run.cases_file, dtype={"case": str}).set_index(["case", "frame"])["bytes"].to_dict()
+    cases = pd.read_csv(run.cases_file, dtype={"case": str})
+    if lacking := {"case", "frame", "bytes"} - set(cases):
+        expected = f"the column {min(lacking)}, as the training wrote it"
+        raise RunError(run.cases_file, expected=expected, found="none")
+    sizes = cases.set_index(["case", "frame"])["bytes"].to_dict()
     for case in (case for cases in split.values() for case in cases):
         if sizes.get((case.name, case.frame)) != _size(case.image):
             expected = f"the image that the run began with, {sizes.get((case.name, case.frame))} bytes"

@@ -6,8 +6,8 @@ import errno
 import pickle
 import shutil
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import pandas as pd
@@ -31,7 +31,7 @@ from shapewise.data.cases import Study
 from shapewise.data.images import read_image
 from shapewise.data.table import read_table
 from shapewise.errors import ConfigError, DataError, RunError
-from shapewise.evaluation.evaluate import evaluate_cases
+from shapewise.evaluation.evaluate import discard_results, evaluate_cases
 from shapewise.evaluation.files import mask_name
 from shapewise.evaluation.prediction import predict_file
 from shapewise.evaluation.values import Margins
@@ -65,20 +65,34 @@ def train(experiment: Experiment, root: Path, out: Path, *, folder: Path = Path(
     with taken(out) if is_first_process() else nullcontext():
         with discarded_on_error(out):
             trainer, parts, resume_from = prepare(run, experiment, study, root, folder)
-        started = time.time()
-        try:
+        if is_first_process() and run.read_record().epochs < experiment.training.epochs:
+            discard_results(out)
+        with recorded(run, trainer):
             fit(trainer, parts.module, parts.train, parts.validation, resume_from)
-        except OSError as error:
-            if error.errno in DISK_TROUBLE:
-                error.filename = error.filename or str(out)
-            raise
-        finally:
-            if trainer.is_global_zero:
-                if not run.record_file.exists():
-                    found = "none: moved or removed; with its new place in --out the command resumes it"
-                    raise RunError(out, expected="the run folder of this training", found=found) from None
-                seconds = run.read_record().train_seconds + time.time() - started
-                run.update_record(train_seconds=round(seconds, 1), epochs=trainer.current_epoch)
+
+
+@contextmanager
+def recorded(run: RunFolder, trainer: pl.Trainer) -> Iterator[None]:
+    """Write down how long a training took and how far it came, however it ends; the first error is told."""
+
+    def record() -> None:
+        if trainer.is_global_zero:
+            seconds = run.read_record().train_seconds + time.time() - started
+            run.update_record(train_seconds=round(seconds, 1), epochs=trainer.current_epoch)
+
+    started = time.time()
+    try:
+        yield
+    except BaseException as error:
+        if trainer.is_global_zero and not run.record_file.exists():
+            found = "none: moved or removed; with its new place in --out the command resumes it"
+            raise RunError(run.path, expected="the run folder of this training", found=found) from None
+        with suppress(RunError):
+            record()
+        if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
+            error.filename = error.filename or str(run.path)
+        raise
+    record()
 
 
 def prepare(

@@ -121,6 +121,7 @@ def test_overrides_are_typed_and_dotted(tmp_path: Path) -> None:
         ("- 1", "a mapping"),
         ("training: {epochs: 1}\ntraining: {epochs: 2}", "the key training twice"),
         ("a: [", "valid YAML"),
+        ("description: 2024-02-30", "valid YAML, found day is out of range"),
     ],
 )
 def test_a_bad_file_gets_one_line_with_the_nearest_key(tmp_path: Path, text: str, hint: str) -> None:
@@ -242,3 +243,12 @@ def test_an_override_is_merged_as_an_heirs_file_is(tmp_path: Path) -> None:
 def test_an_empty_mapping_empties(tmp_path: Path) -> None:
     path = write(tmp_path / "some.yaml", "name: some\nnetwork: {name: residual_unet, options: {levels: 3}}")
     assert load_experiment(path, ["network.name=enet", "network.options={}"]).network.options == {}
+
+
+def test_mappings_are_merged_as_yaml_has_it(tmp_path: Path) -> None:
+    """A key of one's own replaces the merged one; twice among one's own it is refused."""
+    text = "data: {split: &split {train: 5, seed: 3}}\ntraining: {<<: {seed: 2, epochs: 9}, seed: 4}"
+    experiment = load_experiment(write(tmp_path / "merged.yaml", text))
+    assert (experiment.training.epochs, experiment.training.seed) == (9, 4)
+    with pytest.raises(ConfigError, match="the key seed twice"):
+        load_experiment(write(tmp_path / "twice.yaml", text.replace("seed: 4", "seed: 4, seed: 5")))

@@ -277,3 +277,10 @@ describe_together(torch.ones(1, 2, 4, 4), ["volume", "length"])
 def test_without_the_kernel(environment):
     inherited = {"PYTHONPATH": ":".join(sys.path)}
     subprocess.run([sys.executable, "-c", SWITCHED_OFF], env=inherited | environment, check=True, timeout=100)
+
+
+def test_a_spacing_may_be_a_list() -> None:
+    probs = torch.rand(1, 2, 5, 4)
+    for name in ("volume", "centroid", "length", "elongation"):
+        found = describe_together(probs, [name], spacing=[2.0, 0.5])[name]
+        assert torch.equal(found, describe_together(probs, [name], spacing=(2.0, 0.5))[name])

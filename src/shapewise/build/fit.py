@@ -89,6 +89,7 @@ def build_fit(
     # What can be wrong with the experiment is found before any slice is prepared.
     network = build_experiment_network(experiment, study.classes)
     learning = build_supervision(supervision, study.classes)
+    yardstick = None if table is None else build_loss(supervision, study.classes, Hinge())
     if supervision.needs_numbers and table is None:
         raise DataError("data.table", expected="a descriptor table, or masks to describe", found="neither")
     train = build_training(experiment, study, annotated_cases(experiment, split, "train"), table, cache)
@@ -104,7 +105,7 @@ def build_fit(
         build_augmentation(experiment.augmentation),
         build_optimisation(experiment),
         classes=study.classes,
-        yardstick=None if table is None else build_loss(supervision, study.classes, Hinge()),
+        yardstick=yardstick,
         validation_case=torch.tensor(validation.cases),
         seed=training.seed,
         whole_volumes=whole,

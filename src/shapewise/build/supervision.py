@@ -31,10 +31,10 @@ def build_supervision(supervision: SupervisionConfig, classes: Sequence[str]) ->
     elif supervision.kind == "projection":
         main = ProjectionSupervision(build_projection(supervision))
     else:
-        penalty = build_penalty(supervision.kind, supervision)
+        penalty = build_penalty(supervision.kind, supervision, section="supervision")
         main = ShapeSupervision(build_loss(supervision, classes, penalty))
     if beside := supervision.beside:
-        penalty = build_penalty(beside.kind, beside)
+        penalty = build_penalty(beside.kind, beside, section="supervision.beside")
         constraints = ShapeSupervision(build_loss(beside, classes, penalty, section="supervision.beside"))
         main = CombinedSupervision(main, constraints, weight=beside.weight, start=beside.start_epoch)
     if edges := supervision.edge_length:
@@ -43,8 +43,8 @@ def build_supervision(supervision: SupervisionConfig, classes: Sequence[str]) ->
     return main
 
 
-def build_penalty(kind: str, settings: ConstraintsConfig) -> Penalty:
-    """Build the penalty of a name."""
+def build_penalty(kind: str, settings: ConstraintsConfig, *, section: str) -> Penalty:
+    """Build the penalty of a name; raises `ConfigError`, naming the section, for a t that cannot be."""
     t = settings.t
     match kind:
         case "quadratic":
@@ -54,7 +54,8 @@ def build_penalty(kind: str, settings: ConstraintsConfig) -> Penalty:
         case "augmented_lagrangian":
             return AugmentedLagrangian(rho=settings.rho)
         case _:
-            return LogBarrier(Geometric(start=t.start, factor=t.factor, cap=t.cap))
+            with blaming(f"{section}.t"):
+                return LogBarrier(Geometric(start=t.start, factor=t.factor, cap=t.cap))
 
 
 def build_loss(

@@ -76,7 +76,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8"), UniqueKeys)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(path, expected="a readable experiment file", found=error) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter for a day that no month has
         raise ConfigError(path, expected="valid YAML", found=" ".join(str(error).split())) from None
     if not isinstance(content, dict):
         raise ConfigError(path, expected="a mapping of keys to values", found=type(content).__name__)
@@ -89,12 +89,17 @@ def _expand(content: dict[str, Any]) -> dict[str, Any]:
     return content | short
 
 
+MERGE = "tag:yaml.org,2002:merge"
+"""What YAML calls `<<`: the keys of another mapping, which one's own replace."""
+
+
 class UniqueKeys(yaml.SafeLoader):
     """Refuses what plain YAML lets pass: a key twice, the last of which would win in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Build one mapping."""
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+        own = [key for key, _ in node.value if key.tag != MERGE]
+        keys = [self.construct_object(key, deep=deep) for key in own]
         twice = [key for key in keys if keys.count(key) > 1]
         if twice:
             raise yaml.YAMLError(f"the key {twice[0]} twice in line {node.start_mark.line + 1} and below")

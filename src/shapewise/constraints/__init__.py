@@ -31,7 +31,7 @@ from shapewise.constraints.possible import require_possible
 from shapewise.constraints.relation import Relation
 from shapewise.constraints.report import LossReport, Reduction, active, contributions, reduce, satisfied
 from shapewise.constraints.residuals import residuals
-from shapewise.constraints.scales import ScaleKind, object_spread, relative_scale
+from shapewise.constraints.scales import ScaleKind, object_spread, own_size
 from shapewise.constraints.schedules import Constant, Geometric, Schedule
 
 __all__ = [
@@ -60,11 +60,11 @@ __all__ = [
     "log_barrier",
     "object_spread",
     "only_absent",
+    "own_size",
     "present_classes",
     "quadratic",
     "reduce",
     "relate",
-    "relative_scale",
     "require_possible",
     "residuals",
     "satisfied",

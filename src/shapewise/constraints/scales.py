@@ -55,36 +55,26 @@ def object_spread(
     return known if spread is None else _prefer(spread, known)
 
 
-def relative_scale(kind: ScaleKind, value: Tensor, spread: Tensor, floor: float) -> Tensor:
-    """Compute the scale of a residual and of its relative margin.
+def own_size(kind: ScaleKind, value: Tensor, spread: Tensor) -> Tensor:
+    """Compute what a residual, and the half-width of a relative margin, are measured by.
 
     Args:
         kind: ``value``: ``|value|``; ``spread``: the spread along each component's axis; ``spread_power``:
             the product of the spreads along the axes of each component's monomial; ``one``: 1.
         value: annotated values ``(B, K, C)``, NaN where there is none.
         spread: ``(B, K, ndim)``, or ``(ndim,)`` for all objects.
-        floor: the smallest scale, which keeps one-pixel objects from dividing by zero.
 
     Returns:
-        Positive, the shape of ``value``; NaN where ``|value|`` is.
+        The shape of ``value``; 0 for an object without extent, so give it a floor; NaN where ``|value|`` is.
 
     Raises:
         ArgumentError: ``value`` has not one component for each axis, or each monomial of some degree.
 
     >>> value, spread = torch.tensor([[[-4.0, 0.0]]]), torch.tensor([[[10.0, 8.0]]])
-    >>> relative_scale("value", value, spread, floor=0.5)
-    tensor([[[4.0000, 0.5000]]])
-    >>> relative_scale("spread", value, spread, floor=0.5)
+    >>> own_size("value", value, spread)
+    tensor([[[4., 0.]]])
+    >>> own_size("spread", value, spread)
     tensor([[[10.,  8.]]])
-    """
-    return own_size(kind, value, spread).clamp_min(floor)
-
-
-def own_size(kind: ScaleKind, value: Tensor, spread: Tensor) -> Tensor:
-    """The same without a floor.
-
-    >>> own_size("value", torch.tensor([[[-4.0]]]), torch.ones(1))
-    tensor([[[4.]]])
     """
     if kind == "one":
         return torch.ones_like(value)

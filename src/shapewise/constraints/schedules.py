@@ -44,7 +44,8 @@ class Geometric:
         if not 1 <= self.factor < math.inf:
             raise ArgumentError("factor", expected="a finite number of at least 1", found=self.factor)
         if not self.start <= self.cap < math.inf:
-            raise ArgumentError("cap", expected="a finite number of at least `start`", found=self.cap)
+            expected = f"a finite number of at least {self.start}, the start"
+            raise ArgumentError("cap", expected=expected, found=self.cap)
 
     def __call__(self, epoch: int) -> float:
         """Return t in ``epoch``."""

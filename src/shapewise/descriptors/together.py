@@ -40,7 +40,7 @@ def describe_together(
     >>> describe_together(torch.ones(1, 1, 3, 5), ["volume", "centroid"])
     {'volume': tensor([[[15.]]]), 'centroid': tensor([[[1., 2.]]])}
     """
-    chosen = [get(name) for name in names]
+    chosen, spacing = [get(name) for name in names], None if spacing is None else tuple(spacing)
     values = _fused(probs, [d.name for d in chosen], spacing, first)
     objects = probs[:, first:] if first else probs
     rest = [d for d in chosen if d.name not in values]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from torch import nn
 
 from shapewise.data.cases import Case, Study, Volume
 from shapewise.data.prepare import Preprocessing
+from shapewise.data.splits import SPLITS
 from shapewise.errors import DataError
 from shapewise.evaluation import biomarkers as hearts
 from shapewise.evaluation import values as numbers
@@ -42,6 +44,8 @@ METRICS = (
 )
 VOLUMES = ("patient", "phase", "class", "volume_ml", "volume_ml_reference")
 PREDICTIONS = "predictions"
+RESULTS = ("metrics.csv", "biomarkers.csv", "values.csv", PREDICTIONS)
+"""What an evaluation leaves, the file that says that it is whole first."""
 
 logger = logging.getLogger(__name__)
 
@@ -271,6 +275,20 @@ def result_path(folder: Path, name: str, split: str) -> Path:
     return folder / (name if split == "test" else f"{plain.stem}_{split}{plain.suffix}")
 
 
+def discard_results(folder: Path) -> None:
+    """Remove what earlier evaluations left in a run folder, before its training goes on and they are past.
+
+    Metrics go first, so that no half of an evaluation looks whole.
+    """
+    found = [
+        path for split in SPLITS for name in RESULTS if (path := result_path(folder, name, split)).exists()
+    ]
+    for path in found:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if found:
+        logger.warning("removed the results of fewer epochs: %s", ", ".join(path.name for path in found))
+
+
 @contextmanager
 def _staging(out_dir: Path, split: str) -> Iterator[Path]:
     """Lend a folder, and move what was written there into the run folder once the block is done."""
@@ -288,5 +306,5 @@ def _move(stage: Path, out_dir: Path, split: str) -> None:
     predictions = result_path(out_dir, PREDICTIONS, split)
     if predictions.exists():
         os.replace(predictions, stage / "earlier")
-    for name in (PREDICTIONS, "values.csv", "biomarkers.csv", "metrics.csv"):
+    for name in reversed(RESULTS):
         os.replace(stage / name, result_path(out_dir, name, split))

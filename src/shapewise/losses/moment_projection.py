@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from shapewise.constraints import Reduction
-from shapewise.descriptors import describe_together
-from shapewise.descriptors.masks import one_hot
+from shapewise.descriptors.together import describe_mask
 from shapewise.errors import ArgumentError
 from shapewise.losses.inputs import Target, look_up, probabilities
 from shapewise.projection import Projection, annotated_moments, moment_projection, sharpen_within
@@ -135,7 +134,7 @@ class MomentProjectionLoss(nn.Module):
             given = look_up(self.descriptors, target, log_probs[:, 1:])
         else:
             names = list(dict.fromkeys((*self.descriptors, "volume", "spread")))
-            given = {**describe_together(one_hot(target, log_probs, first=1), names)}
+            given = {**describe_mask(target, log_probs, names, first=1)}
         doubt = {"error": self.error, "tolerance": self.tolerance}
         return annotated_moments(
             given, log_probs.ndim - 2, descriptors=self.descriptors, called="target", **doubt

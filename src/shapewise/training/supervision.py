@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +17,28 @@ from shapewise.training.processes import gathered
 from shapewise.typing import Logits
 
 
-class PixelSupervision(nn.Module):
-    """Cross-entropy against a mask, in float32 whatever the precision of the network."""
+class Supervision(nn.Module, ABC):
+    """Whatever scores logits against a batch.
+
+    Attributes:
+        measures: what else there is to log of the last batch.
+    """
 
     measures: Mapping[str, Tensor] = {}
+
+    @abstractmethod
+    def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
+        """Return the loss."""
+
+    def start_epoch(self, epoch: int) -> None:
+        """Prepare for an epoch, counted from 0; by default there is nothing to prepare."""
+
+    def end_epoch(self) -> None:
+        """Bring together what the processes of a distributed run have learned; by default that is nothing."""
+
+
+class PixelSupervision(Supervision):
+    """Cross-entropy against a mask, in float32 whatever the precision of the network."""
 
     def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
         """Score `logits` against `batch["mask"]`, (B, H, W): 0 where no pixel has a label."""
@@ -27,17 +46,9 @@ class PixelSupervision(nn.Module):
         total = F.cross_entropy(logits.float(), labels, reduction="sum")
         return total / (labels >= 0).sum().clamp_min(1)
 
-    def start_epoch(self, epoch: int) -> None:
-        """Nothing here changes from epoch to epoch."""
 
-    def end_epoch(self) -> None:
-        """Nothing here is brought together."""
-
-
-class ShapeSupervision(nn.Module):
+class ShapeSupervision(Supervision):
     """A shape constraint loss against the rows of a descriptor table; it never sees a mask."""
-
-    measures: Mapping[str, Tensor] = {}
 
     def __init__(self, loss: ShapeConstraintLoss) -> None:
         super().__init__()
@@ -52,11 +63,8 @@ class ShapeSupervision(nn.Module):
         """Move the penalty on: a barrier's t grows, multipliers are updated."""
         self.loss.start_epoch(epoch)
 
-    def end_epoch(self) -> None:
-        """Nothing here is brought together."""
 
-
-class ProjectionSupervision(nn.Module):
+class ProjectionSupervision(Supervision):
     """A moment projection loss towards the rows of a descriptor table; it never sees a mask.
 
     Values are met exactly, and rows with bounds of their own within these. What is projected is the
@@ -65,8 +73,6 @@ class ProjectionSupervision(nn.Module):
     of the last batch's images whose projection has converged is kept to be logged. Where `batch["dense"]`
     holds targets that are made already, they are what is learned from.
     """
-
-    measures: Mapping[str, Tensor] = {}
 
     def __init__(self, loss: MomentProjectionLoss) -> None:
         super().__init__()
@@ -108,11 +114,8 @@ class ProjectionSupervision(nn.Module):
         """Go on from a checkpoint."""
         self.multipliers = dict(state)
 
-    def start_epoch(self, epoch: int) -> None:
-        """Nothing here changes from epoch to epoch."""
 
-
-class EdgeLengthSupervision(nn.Module):
+class EdgeLengthSupervision(Supervision):
     """Boundaries that follow the image; it sees neither masks nor numbers."""
 
     def __init__(self, loss: EdgeLengthLoss) -> None:
@@ -124,17 +127,14 @@ class EdgeLengthSupervision(nn.Module):
         total: Tensor = self.loss(logits, batch["image"])
         return total
 
-    def start_epoch(self, epoch: int) -> None:
-        """Nothing here changes from epoch to epoch."""
 
-
-class CombinedSupervision(nn.Module):
+class CombinedSupervision(Supervision):
     """A supervision, and what pulls beside it from some epoch on, logged by a name of its own."""
 
     def __init__(
         self,
         main: Supervision,
-        beside: ShapeSupervision | EdgeLengthSupervision,
+        beside: Supervision,
         *,
         weight: float,
         start: int = 0,
@@ -144,7 +144,6 @@ class CombinedSupervision(nn.Module):
         self.main, self.beside = main, beside
         self.weight, self.start, self.name = weight, start, name
         self.epoch = 0
-        self.measures: Mapping[str, Tensor] = {}
 
     def forward(self, logits: Logits, batch: Mapping[str, Any]) -> Tensor:
         """Add the other loss, weighed, to the main one."""
@@ -165,10 +164,6 @@ class CombinedSupervision(nn.Module):
     def end_epoch(self) -> None:
         """Let the main one bring together what the processes have learned."""
         self.main.end_epoch()
-
-
-Supervision: TypeAlias = PixelSupervision | ShapeSupervision | ProjectionSupervision | CombinedSupervision
-"""Whatever scores logits against a batch; `measures` holds what else there is to log of it."""
 
 
 def table_bounds(targets: Mapping[str, Tensor]) -> dict[str, Bounds]:

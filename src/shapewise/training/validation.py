@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from shapewise.training.processes import rank_and_count
 from shapewise.typing import Int, Labels, Tensor
 
 
@@ -33,7 +34,7 @@ class CaseDice:
 
     def sum_over_processes(self, device: torch.device) -> None:
         """Add up what the processes of a distributed run have counted, each on its share of the slices."""
-        if torch.distributed.is_initialized():
+        if rank_and_count()[1] > 1:
             counts = torch.stack([self.overlap, self.size]).to(device)
             torch.distributed.all_reduce(counts)
             self.overlap, self.size = counts.cpu()
@@ -65,7 +66,7 @@ class WeightedMean:
     def over_processes(self, device: torch.device) -> Tensor:
         """Mean over all that the processes of a distributed run have counted."""
         sums = self.sums.to(device)
-        if torch.distributed.is_initialized():
+        if rank_and_count()[1] > 1:
             torch.distributed.all_reduce(sums)
         held, weight = sums.cpu()
         return held / weight if weight > 0 else torch.ones(())
