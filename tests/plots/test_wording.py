@@ -138,9 +138,6 @@ def test_what_is_told_beside_and_of_a_poorer_annotation(finished_runs: list[Path
     assert supervised_by(told) == "moment projection, log-barrier beside"
     words = learns_from(told).replace("\N{NO-BREAK SPACE}", " ")
     assert words == "volume, centroid, covariance; beside length (± 10%); one slice in 2; off by 10%"
-    whole = {"supervision": {"kind": "projection", "extent": "volume"}}
-    told = replace(run, experiment=parse_experiment(whole, where=""))
-    assert learns_from(told).endswith("; of whole volumes")
 
 
 def test_a_run_tells_how_to_make_it_again(finished_runs: list[Path]) -> None:
@@ -148,3 +145,23 @@ def test_a_run_tells_how_to_make_it_again(finished_runs: list[Path]) -> None:
     study, folder = run.record["data_root"], finished_runs[0]
     expected = f"shapewise train {folder}/experiment.yaml --data {study} --out NEW && shapewise evaluate NEW"
     assert remake(run) == expected
+
+
+def test_what_else_pulls_and_when_targets_are_made_is_said(finished_runs: list[Path]) -> None:
+    run = load_runs(finished_runs)[1]
+
+    def words(supervision: dict[str, object], **training: object) -> tuple[str, str]:
+        settings = {"supervision": {"kind": "projection"} | supervision, "training": training}
+        told = replace(run, experiment=parse_experiment(settings, where=""))
+        return learns_from(told), supervised_by(told)
+
+    numbers = "volume, centroid, covariance"
+    assert words({}) == (numbers, "moment projection")
+    assert words({"extent": "volume"}) == (f"{numbers} of whole volumes", "moment projection, once an epoch")
+    assert words({"edge_length": {}}) == (
+        f"{numbers}; the image's edges",
+        "moment projection, a price on boundaries off the image's edges",
+    )
+    assert words({"teacher": True})[1] == "moment projection, of the answer to the unchanged image"
+    averaged = words({"teacher": True}, weight_average=0.99)
+    assert averaged[1] == "moment projection, of a mean teacher's answer"

@@ -77,11 +77,11 @@ def data_line(runs: Sequence[Run]) -> str:
 def learns_from(run: Run) -> str:
     """What the network was told about each training slice."""
     supervision, annotation = run.experiment.supervision, run.experiment.data.annotation
-    told = [_told(supervision)]
+    told = [_told(supervision) + " of whole volumes" * (supervision.extent == "volume")]
     if supervision.beside is not None:
         told.append(f"beside {_bounded(supervision.beside)}")
-    if supervision.extent == "volume":
-        told.append("of whole volumes")
+    if supervision.edge_length is not None:
+        told.append("the image's edges")
     if annotation.every > 1:
         told.append(f"one slice in {annotation.every}")
     if annotation.error:
@@ -136,8 +136,17 @@ def supervised_by(run: Run) -> str:
     """The loss, in words."""
     supervision = run.experiment.supervision
     words = LOSSES.get(supervision.kind) or _penalty(supervision.kind, supervision)
-    beside = supervision.beside
-    return words if beside is None else f"{words}, {_penalty(beside.kind, beside)} beside"
+    parts = [words]
+    if supervision.teacher:
+        averaged = run.experiment.training.weight_average > 0
+        parts.append("of a mean teacher's answer" if averaged else "of the answer to the unchanged image")
+    if supervision.renewed_each_epoch:
+        parts.append("once an epoch")
+    if supervision.beside is not None:
+        parts.append(f"{_penalty(supervision.beside.kind, supervision.beside)} beside")
+    if supervision.edge_length is not None:
+        parts.append("a price on boundaries off the image's edges")
+    return ", ".join(parts)
 
 
 def _penalty(kind: str, constraints: ConstraintsConfig) -> str:
