@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from shapewise.constraints import Bounds, require_possible
+from shapewise.descriptors.least import least_values
 from shapewise.errors import ArgumentError
 
 NAN, INF = math.nan, math.inf
@@ -46,6 +47,12 @@ def test_only_amounts_are_not_negative() -> None:
     )
     with pytest.raises(ArgumentError, match=expected):
         require_possible(given, LEAST, first=0)
+
+
+@pytest.mark.parametrize("name", ["elongation", "convexity", "length"])
+def test_proportions_are_not_negative_either(name: str) -> None:
+    with pytest.raises(ArgumentError, match="at least 0"):
+        require_possible({name: volumes(-9.0)}, {name: least_values(name, 2)})
 
 
 def test_sides_may_be_open_and_a_lower_bound_anything() -> None:

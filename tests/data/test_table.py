@@ -216,7 +216,7 @@ def table_of(values):
         "frame": np.ones(count, np.int64),
         "slice": pd.Series(index, dtype="Int64").mask(index == 1),
         "class": pd.Series(["LV"] * count, dtype=str),
-        "descriptor": pd.Series(["elongation"] * count, dtype=str),
+        "descriptor": pd.Series(["orientation"] * count, dtype=str),
         "component": np.zeros(count, np.int64),
         "value": np.asarray(values, np.float64),
         "lower": np.where(index % 2 == 0, np.nan, np.asarray(values, np.float64)),

@@ -158,6 +158,8 @@ def test_a_volume_alone_says_how_far_its_centroid_may_be_off() -> None:
         {"volume": one(1.0, 2.0)},
         {"volume": torch.tensor(3.0)},
         {"centroid": one(1.0)},
+        {"volume": torch.ones(4, 1, 1), "centroid": torch.ones(4, 2, 2)},
+        {"volume": Bounds(torch.ones(1, 1, 1), torch.ones(1, 1, 1)), "centroid": torch.ones(4, 1, 2)},
     ],
 )
 def test_what_cannot_be_a_moment_is_refused(given: dict[str, Tensor]) -> None:

@@ -327,6 +327,13 @@ def test_logits_that_do_not_fit_are_refused() -> None:
     truth = soft()
     with pytest.raises(ArgumentError, match="logits"):
         project(noise(truth)[:, :2], described(truth, MOMENTS["spread"]))
+    nobody = {"volume": torch.zeros(0, 2, 1)}
+    for empty, none in (
+        (torch.zeros(0, 3, 9, 8), nobody),
+        (torch.zeros(1, 3, 0, 8), {"volume": torch.ones(1, 2, 1)}),
+    ):
+        with pytest.raises(ArgumentError, match="not empty"):
+            moment_projection(empty, annotated_moments(none, 2))
 
 
 def test_sharpening_keeps_the_simplex_and_the_order() -> None:

@@ -7,7 +7,7 @@ import math
 from shapewise.descriptors.higher import exponents
 from shapewise.descriptors.registry import get
 
-AMOUNTS = ("volume", "spread", "length", "potts_length")
+AMOUNTS = ("volume", "spread", "length", "potts_length", "elongation", "convexity")
 """What is never negative."""
 
 ROUNDING = 0.1

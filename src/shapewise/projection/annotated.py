@@ -251,9 +251,12 @@ def _scale(found: Mapping[str, _Interval], like: _Interval, ndim: int) -> Tensor
 
 def _check_values(given: Given, ndim: int, called: str) -> None:
     """Refuse shapes that do not fit and numbers that no object has; one question to the device."""
-    for name, each in given.items():
-        shape = tuple((each.lower if isinstance(each, Bounds) else each).shape)
+    shapes = {name: (each.lower if isinstance(each, Bounds) else each).shape for name, each in given.items()}
+    first = next(iter(shapes.values()))[:2]
+    batch = ", ".join(map(str, first)) if len(first) == 2 else "B, K"
+    for name, shape in shapes.items():
         count = get(name).components(ndim)
-        if len(shape) != 3 or shape[-1] != count:
-            raise ArgumentError(f"{called}[{name!r}]", expected=f"of shape (B, K, {count})", found=shape)
+        if len(shape) != 3 or shape != (*first, count):
+            expected = f"of shape ({batch}, {count})"
+            raise ArgumentError(f"{called}[{name!r}]", expected=expected, found=tuple(shape))
     require_possible(given, {name: least_values(name, ndim) for name in given}, argument=called)

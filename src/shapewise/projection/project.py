@@ -157,6 +157,6 @@ def sharpen(probs: Probs, factor: float) -> Probs:
 
 def _check(logits: Logits, moments: AnnotatedMoments) -> None:
     batch, classes, ndim = moments.scale.shape
-    if logits.ndim != ndim + 2 or logits.shape[:2] != (batch, classes + 1):
-        expected = f"of shape ({batch}, {classes + 1}, ...) with {ndim} axes of space"
+    if logits.ndim != ndim + 2 or logits.shape[:2] != (batch, classes + 1) or 0 in logits.shape:
+        expected = f"of shape ({batch}, {classes + 1}, ...) with {ndim} axes of space, not empty"
         raise ArgumentError("logits", expected=expected, found=tuple(logits.shape))
