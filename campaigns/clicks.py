@@ -16,8 +16,6 @@ from pathlib import Path
 import numpy as np
 from command_line import Parser, pixels, whole_number
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 from scipy.ndimage import label
 
 from shapewise.annotate.export import click_table
@@ -29,6 +27,7 @@ from shapewise.data.cases import Case, Study
 from shapewise.data.layouts import find_cases
 from shapewise.data.table import check_suffix, write_table
 from shapewise.errors import DataError
+from shapewise.progress import watched
 
 AROUND = {"Myo": "LV", "RV": "Myo"}
 """Whose outline is cut out of a class's own; a ring's outline encloses the other class."""
@@ -88,10 +87,7 @@ def annotated(
 ) -> tuple[dict[Place, State], dict[tuple[str, int], Grid]]:
     """Every slice of a study as a person leaves it, and the pixels of every case."""
     states, grids = {}, {}
-    progress = Console(stderr=True)
-    for number, case in enumerate(
-        track(study.cases, "Clicking", console=progress, transient=True, disable=not progress.is_terminal)
-    ):
+    for number, case in enumerate(watched(study.cases, "Clicking")):
         states |= dict(slices(case, study.classes, error, np.random.default_rng([seed, number])))
         grids[case.name, case.frame] = Grid(case.read_image().image.shape[1:], None)
     return states, grids

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 
@@ -10,14 +9,13 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from shapewise.data.cases import Case, Study
 from shapewise.data.table import COLUMNS, UNITS
 from shapewise.descriptors import registry
 from shapewise.errors import ArgumentError, DataError, ShapewiseError
+from shapewise.progress import watched
 
 DESCRIPTORS = ("volume", "centroid", "spread", "covariance", "length")
 
@@ -54,14 +52,10 @@ def describe(
     if not cases:
         where = study.cases[0].image if study.cases else "describe"
         raise DataError(where, expected="a mask of this image or another", found="none")
-    watched = track(
-        cases,
-        "describing masks",
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    )
-    tables = [_describe_case(case, study.classes, descriptors, unit, whole) for case in watched]
+    tables = [
+        _describe_case(case, study.classes, descriptors, unit, whole)
+        for case in watched(cases, "Describing masks")
+    ]
     return pd.concat(tables, ignore_index=True)
 
 

@@ -11,14 +11,12 @@ from __future__ import annotations
 import csv
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from shapewise.data.images import write_image
 from shapewise.data.phantom_anatomy import GROUPS, Patient, Phase, draw_patient, heart_distances, labels
@@ -31,6 +29,7 @@ from shapewise.data.phantom_scanner import (
     paint_surroundings,
 )
 from shapewise.errors import ArgumentError, DataError
+from shapewise.progress import watched
 
 _MARK = "phantom.json"
 _SMALLEST = 128  # pixels; below that the heart may leave the image
@@ -128,19 +127,12 @@ def _write_study(
 ) -> None:
     rows = [
         _write_patient(out / folder, number, scanner, seed, size)
-        for number, folder in enumerate(_watched(folders), start=1)
+        for number, folder in enumerate(watched(folders, "Drawing hearts"), start=1)
     ]
     with (out / "reference_biomarkers.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _watched(folders: Sequence[Path]) -> Iterator[Path]:
-    """The patients; on a terminal with a bar, unless it would be over before it is read."""
-    console = Console(stderr=True)
-    quiet = len(folders) < 6 or not console.is_terminal
-    yield from track(folders, "Drawing hearts", console=console, transient=True, disable=quiet)
 
 
 def _move(partial: Path, out: Path) -> None:

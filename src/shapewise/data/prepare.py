@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,13 +17,12 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
 from shapewise.data.cases import Case, Volume
 from shapewise.data.frames import Frame, resample_image, resample_mask
 from shapewise.data.images import files_of
 from shapewise.errors import ArgumentError, DataError
+from shapewise.progress import watched
 
 CACHE_VERSION = 2
 """Raise it whenever the same files and options would be prepared differently."""
@@ -126,7 +124,7 @@ def prepare_images(
     """
 
     def blocks() -> Iterator[Block]:
-        for case in _progress(cases, "Preparing images"):
+        for case in watched(cases, "Preparing images"):
             volume = case.read_image()
             frame, record = _place(case, volume, preprocessing)
             yield Block(resample_image(normalise(volume.image), frame), record)
@@ -154,7 +152,7 @@ def prepare_masks(
     """
 
     def blocks() -> Iterator[Block]:
-        for case in _progress(cases, "Preparing masks"):
+        for case in watched(cases, "Preparing masks"):
             volume = case.read_image()
             frame, record = _place(case, volume, preprocessing)
             yield Block(resample_mask(case.read_mask(classes, volume), frame), record)
@@ -218,11 +216,6 @@ def _stamp(file: Path) -> tuple[str, int, int]:
     except OSError as error:
         raise DataError(file, expected="a readable file", found=error.strerror) from error
     return str(file.absolute()), status.st_size, status.st_mtime_ns
-
-
-def _progress(cases: Sequence[Case], description: str) -> Iterator[Case]:
-    console = Console(file=sys.stderr)
-    yield from track(cases, description, console=console, transient=True, disable=not console.is_terminal)
 
 
 def _cached(path: Path, blocks: Callable[[], Iterator[Block]]) -> tuple[NDArray[Any], list[dict[str, Any]]]:

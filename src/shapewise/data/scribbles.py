@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 from scipy import ndimage
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from shapewise.errors import ArgumentError
+from shapewise.progress import watched
 
 IGNORE = -100
 """The label of pixels that nobody annotated; `torch.nn.functional.cross_entropy` leaves it out by itself."""
@@ -71,15 +70,7 @@ def draw_scribbles(masks: NDArray[np.integer], classes: int, seed: int) -> NDArr
     (2, 8, 8)
     """
     drawn = np.empty(masks.shape, np.int16)
-    console = Console(stderr=True)
-    numbers = track(
-        range(len(masks)),
-        "Drawing scribbles",
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    for number in numbers:
+    for number in watched(range(len(masks)), "Drawing scribbles"):
         drawn[number] = scribbles(masks[number], classes, seed + number)
     return drawn
 

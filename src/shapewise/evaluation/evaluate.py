@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import nn
 
 from shapewise.data.cases import Case, Study, Volume
@@ -29,6 +26,7 @@ from shapewise.evaluation import values as numbers
 from shapewise.evaluation.files import write_csv, write_mask
 from shapewise.evaluation.metrics import dice, surface_distances_mm, volume_ml
 from shapewise.evaluation.prediction import predict_volume
+from shapewise.progress import watched
 
 METRICS = (
     "case",
@@ -118,7 +116,7 @@ def evaluate_cases(
     classes = study.classes
     metrics, values, volumes = [], [], []
     with _staging(Path(out_dir), split) as stage:
-        for case in _progress(study.cases):
+        for case in watched(study.cases, "Evaluating"):
             scan = _predict(network, case, classes, preprocessing, device, batch_size)
             write_mask(scan.predicted, case.image, stage / PREDICTIONS / prediction_name(case))
             annotation = _annotation(scan, table, classes, descriptors, whole)
@@ -251,11 +249,6 @@ def _join(parts: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame
     """One table of many; empty parts have no types and would take those of the others away."""
     filled = [part for part in parts if not part.empty]
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(columns))
-
-
-def _progress(cases: Sequence[Case]) -> Iterator[Case]:
-    quiet = not sys.stderr.isatty()
-    yield from track(cases, "Evaluating", console=Console(stderr=True), disable=quiet, transient=True)
 
 
 def _report_unmeasured(cases: Sequence[Case]) -> None:

@@ -1,0 +1,21 @@
+"""A bar for whatever takes more than two seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+Item = TypeVar("Item")
+
+
+def watched(items: Sequence[Item], description: str) -> Iterator[Item]:
+    """Go through items; where standard error is a terminal, with a bar that is gone afterwards.
+
+    >>> list(watched([1, 2], "Counting"))
+    [1, 2]
+    """
+    console = Console(stderr=True)
+    yield from track(items, description, console=console, transient=True, disable=not console.is_terminal)
