@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -258,6 +259,14 @@ def test_writing_replaces_whole_files_and_leaves_nothing_else(tmp_path):
         write_table(pd.DataFrame({"case": ["a"]}), path)
     assert read_table(path)["value"].tolist() == [2.0, 3.0]
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_threads_that_write_one_table_at_once_do_not_meet(tmp_path):
+    path = tmp_path / "table.csv"
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda value: write_table(table_of([value] * 50), path), range(100)))
+    assert read_table(path)["value"].nunique() == 1
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_large_tables_read_fast(tmp_path):

@@ -19,7 +19,7 @@ column         meaning
 
 from __future__ import annotations
 
-import os
+import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -104,7 +104,8 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     """
     path = Path(path)
     write = _to_parquet if check_suffix(path) == ".parquet" else _to_csv
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    # Of this call alone: threads write one table too. Not `tempfile`'s, whose files nobody else may read.
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
