@@ -58,6 +58,10 @@ BAD = {
     "other unit": (lambda h, f: [h, "--out", f / "t.csv", "--unit", "cm"], "'cm'"),
     "unknown class": (lambda h, f: [h, "--classes", "RV,Aorta", "--out", f / "t.csv"], "found Aorta"),
     "unknown layout": (lambda h, f: [h, "--layout", "zip", "--out", f / "t.csv"], "'zip'"),
+    "choices of layouts": (
+        lambda h, f: [h, "--layout", "zip", "--out", f / "t.csv"],
+        "auto or one of acdc, promise12, nnunet, folder",
+    ),
     "table of other classes": (
         other_classes,
         "row 2: expected class to be one of RV, Myo, LV, found 'prostate'",

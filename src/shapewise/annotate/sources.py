@@ -8,7 +8,7 @@ from pathlib import Path
 from shapewise.annotate import folder
 from shapewise.data import acdc, nnunet, promise12
 from shapewise.data.cases import Study
-from shapewise.data.layouts import find_cases
+from shapewise.data.layouts import LAYOUTS, find_cases
 from shapewise.errors import ArgumentError, DataError
 
 LOOSE = "folder"
@@ -24,12 +24,16 @@ def find_study(root: Path, classes: Sequence[str], layout: str = "auto") -> Stud
 
     Raises:
         DataError: there are no images, or the layout has no such class.
-        ArgumentError: no class is named and the layout has none, or one is named twice.
+        ArgumentError: no class is named and the layout has none, one is named twice, or the layout is
+            unknown.
     """
     if len(set(classes)) < len(classes) or any(not name or name != name.strip() for name in classes):
         raise ArgumentError("classes", expected="names, each once", found=",".join(classes))
     if "background" in classes:
         raise ArgumentError("classes", expected="names of objects", found="background, which is all the rest")
+    layouts = (*LAYOUTS, LOOSE)
+    if layout not in ("auto", *layouts):
+        raise ArgumentError("layout", expected=f"auto or one of {', '.join(layouts)}", found=repr(layout))
     if not root.exists():
         raise DataError(root, expected="a folder of images, or an image", found="no such file")
     if layout == LOOSE or (layout == "auto" and not _is_study(root)):
