@@ -74,6 +74,31 @@ def test_a_single_pixel_has_an_outline() -> None:
     assert inside(outline(mask), mask.shape)[0, 3]
 
 
+def test_a_ragged_region_has_no_more_corners_than_may_be_drawn() -> None:
+    rows, columns = np.indices((400, 400)) - 200
+    edge = 150 + 20 * np.random.default_rng(0).random(3000)
+    angle = ((np.arctan2(rows, columns) + np.pi) / (2 * np.pi) * 2999).astype(int)
+    mask = (np.hypot(rows, columns) < edge[angle]) & ((columns < 0) | (rows < 0))
+    shape = outline(mask)
+    assert isinstance(shape, Polygon)
+    assert dice(inside(shape, mask.shape), mask) > 0.93
+
+
+def test_a_comb_of_many_teeth_has_an_outline() -> None:
+    mask = np.zeros((8, 2400), bool)
+    mask[4:] = True
+    mask[:, ::4] = True
+    assert dice(inside(outline(mask), mask.shape), mask) > 0.7
+
+
+def test_a_line_has_an_outline() -> None:
+    mask = np.zeros((8, 80), bool)
+    mask[3, 10:70] = True
+    shape = outline(mask)
+    assert shape.kind == "ellipse"
+    assert inside(shape, mask.shape)[mask].all()
+
+
 def test_a_run_suggests_what_it_predicts(run: Path, room: Room) -> None:
     suggestions = Suggestions(run, room.study.cases, CLASSES)
     middle = len(room.volumes.scan(0).voxels) // 2

@@ -11,7 +11,7 @@ from contourpy import contour_generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from shapewise.annotate.schema import Absent, Drawn, Ellipse, Polygon, Shape
+from shapewise.annotate.schema import MOST_POINTS, Absent, Drawn, Ellipse, Polygon, Shape
 from shapewise.annotate.shapes import Mask, inside
 from shapewise.build import build_preprocessing, load_plugins
 from shapewise.data.cases import Case
@@ -91,7 +91,8 @@ def outline(mask: Mask, inner: Mask | None = None) -> Shape:
     drawn = inside(ellipse, region.shape)
     if (drawn & region).sum() >= ELLIPTIC * (drawn | region).sum():
         return ellipse
-    return Polygon(points=simplified(traced(region)))
+    corners = simplified(traced(region))
+    return Polygon(points=corners) if len(corners) > 2 else ellipse
 
 
 def fitted_ellipse(region: Mask) -> Ellipse:
@@ -117,6 +118,8 @@ def traced(region: Mask) -> NDArray[np.float64]:
 def simplified(points: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
     """An outline with the points left out that lie within `TOLERANCE` of what remains.
 
+    The tolerance grows until there are at most `MOST_POINTS`.
+
     Source: Douglas and Peucker, The Canadian Cartographer 1973, from the two points that are farthest apart.
 
     >>> simplified(np.array([[0, 0], [0, 2], [0, 4], [4, 4], [4, 2], [4, 0]], float))
@@ -124,19 +127,31 @@ def simplified(points: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
     """
     far = int(np.linalg.norm(points - points[0], axis=1).argmax())
     closed = np.concatenate([points, points[:1]])
-    kept = [*_keep(closed, 0, far), *_keep(closed, far, len(points))]
+    tolerance, kept = TOLERANCE, _kept(closed, far, TOLERANCE)
+    while len(kept) > MOST_POINTS:
+        tolerance *= 1.25
+        kept = _kept(closed, far, tolerance)
     return tuple((float(row), float(column)) for row, column in points[kept])
 
 
-def _keep(points: NDArray[np.float64], first: int, last: int) -> list[int]:
-    """Indices from the first to before the last that a simplified line keeps."""
+def _kept(closed: NDArray[np.float64], far: int, tolerance: float) -> list[int]:
+    """Indices that a simplified outline keeps, in order."""
+    kept: list[int] = []
+    parts = [(far, len(closed) - 1), (0, far)]
+    while parts:
+        first, last = parts.pop()
+        distances = _distances(closed, first, last)
+        if len(distances) == 0 or distances.max() <= tolerance:
+            kept.append(first)
+        else:
+            middle = first + 1 + int(distances.argmax())
+            parts += [(middle, last), (first, middle)]
+    return kept
+
+
+def _distances(points: NDArray[np.float64], first: int, last: int) -> NDArray[np.float64]:
+    """Of the points between two others from the line through these."""
     chord = points[last] - points[first]
     away = points[first + 1 : last] - points[first]
-    length = float(np.hypot(*chord))
-    distances = (
-        np.abs(chord[0] * away[:, 1] - chord[1] * away[:, 0]) / length if length else np.hypot(*away.T)
-    )
-    if len(distances) == 0 or distances.max() <= TOLERANCE:
-        return [first]
-    middle = first + 1 + int(distances.argmax())
-    return [*_keep(points, first, middle), *_keep(points, middle, last)]
+    length = np.hypot(*chord)
+    return np.abs(chord[0] * away[:, 1] - chord[1] * away[:, 0]) / length if length else np.hypot(*away.T)
