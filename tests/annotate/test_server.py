@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from shapewise.annotate.guard import Guard
 from shapewise.annotate.schema import LARGEST_BODY
 from shapewise.annotate.server import Room, build_app
+from shapewise.annotate.session import LOOPBACK
 from shapewise.annotate.store import Place
 from shapewise.data.table import read_table
 
@@ -118,6 +119,7 @@ def test_no_path_leads_anywhere_else(client: TestClient, path: str, status: int)
         ({"Host": "evil.example"}, 403),
         ({"Host": "evil.example:8471"}, 403),
         ({"Host": "127.0.0.1:80"}, 403),
+        ({"Host": "127.0.0.1"}, 403),
         ({"Host": ""}, 403),
         ({"Origin": "http://evil.example"}, 403),
         ({"Origin": "http://127.0.0.1:8080"}, 403),
@@ -152,6 +154,26 @@ def test_beyond_loopback_any_address_will_do_and_no_name(room: Room, host: str, 
     with TestClient(app) as client:
         answer = client.get("/api/study", headers={"Host": host, "X-Token": "secret"})
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "127.0.0.1", "Origin": "http://127.0.0.1"}, 200),
+        ({"Host": "localhost"}, 200),
+        ({"Host": "[::1]"}, 200),
+        ({"Host": "127.0.0.1:80"}, 200),
+        ({"Host": "127.0.0.1:8471"}, 403),
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "127.0.0.1", "Origin": "http://evil.example"}, 403),
+        ({"Host": ""}, 403),
+    ],
+    ids=str,
+)
+def test_browsers_leave_out_port_80(room: Room, headers: dict[str, str], status: int) -> None:
+    app = Guard(build_app(room), token="secret", names=LOOPBACK, port=80)
+    with TestClient(app) as client:
+        assert client.get("/api/study", headers={"X-Token": "secret", **headers}).status_code == status
 
 
 def changed(**keys: object) -> object:

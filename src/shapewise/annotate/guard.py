@@ -76,7 +76,8 @@ class Guard:
         return None
 
     def _is_ours(self, host: str) -> bool:
-        name, _, port = host.rpartition(":")
+        bare = ":" not in host.rpartition("]")[2]
+        name, _, port = (f"{host}:80" if bare else host).rpartition(":")  # browsers leave HTTP's own port out
         if port != str(self.port):
             return False
         return name in self.names if self.names else _is_address(name)
