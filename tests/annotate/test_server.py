@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
 from shapewise.annotate.guard import Guard
-from shapewise.annotate.schema import LARGEST_BODY
+from shapewise.annotate.schema import LARGEST_BODY, MOST_CLASSES, MOST_POINTS
 from shapewise.annotate.server import Room, build_app
 from shapewise.annotate.session import LOOPBACK
-from shapewise.annotate.store import Place
+from shapewise.annotate.store import Place, Store
 from shapewise.data.table import read_table
 
 SLICE = "/api/cases/0/slices/4"
@@ -219,6 +220,19 @@ def test_numbers_that_are_none_are_refused(client: TestClient, draw, room: Room)
         text = json.dumps({"objects": {"LV": draw.ellipse(77, 1, 2, 3)}}).replace("77", word)
         assert client.post("/api/cases/0/numbers", content=text).status_code == 422
     assert client.post("/api/cases/0/numbers", content="{").status_code == 422
+
+
+def test_all_classes_with_all_their_points_fit(room: Room, tmp_path, draw) -> None:
+    names = tuple(f"{index:04d}".rjust(200, "é") for index in range(MOST_CLASSES))
+    points = [[-1.2345678901234567e-5, -1.2345678901234567e-100]] * MOST_POINTS
+    plain = {name: {"shape": {"kind": "polygon", "points": points}} for name in names}
+    store = Store(tmp_path / "all.sqlite", names)
+    crowded = replace(room, study=replace(room.study, classes=names), store=store)
+    app = Guard(build_app(crowded), token="secret", names=LOOPBACK, port=80)
+    with TestClient(app, base_url="http://127.0.0.1", headers={"X-Token": "secret"}) as client:
+        edit = draw.edit(plain, **dict.fromkeys(names, (0.1, 1)))
+        assert client.put(SLICE, json=edit).json() == {"version": 1}
+    store.close()
 
 
 def test_a_body_that_is_too_long_is_not_read(client: TestClient, room: Room) -> None:

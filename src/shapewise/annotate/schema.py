@@ -14,7 +14,7 @@ FARTHEST = 1e5
 
 MOST_POINTS = 256
 MOST_CLASSES = 64
-LARGEST_BODY = 256 * 1024
+LARGEST_BODY = 2 * 1024 * 1024
 """Bytes of a request: all classes of a slice as polygons of all their points fit in."""
 
 Coordinate = Annotated[float, Field(strict=True, ge=-FARTHEST, le=FARTHEST, allow_inf_nan=False)]
