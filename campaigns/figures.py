@@ -8,6 +8,7 @@ deviation over seeds, the dashed line what the plan's first arm reaches.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,7 @@ from command_line import Parser
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 from plan import read_plan
-from results import results
+from results import left_out, results
 
 from shapewise.plots.style import INK, MUTED, blank_figure, quieten, run_colour, run_marker, save
 
@@ -107,7 +108,10 @@ def main() -> None:
     given = parser.parse_args()
     with parser.errors_in_a_line():
         plan = read_plan(given.plan)
-        found = measured(results(plan.runs(given.out)))
+        runs = plan.runs(given.out)
+        found = measured(results(runs))
+        for line in left_out(runs):
+            print(line, file=sys.stderr)
         given.figures.mkdir(parents=True, exist_ok=True)
         for name, draw in (("values", against_values), ("error", against_error)):
             figure = blank_figure(*SIZE)

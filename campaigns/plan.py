@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from shapewise.config import Experiment, load_experiment
 from shapewise.config.reading import UniqueKeys
 from shapewise.errors import ConfigError
+from shapewise.run_folder import RunFolder, flatten
 
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 Seed = Annotated[int, Field(strict=True, ge=0, lt=2**32)]
+
+TRAINS_NOTHING = ("name", "description", "data.root")
+"""Keys that may have changed since a run was finished."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +39,44 @@ class Run:
         return self.folder / "metrics.csv"
 
     @property
+    def files(self) -> RunFolder:
+        """Its folder."""
+        return RunFolder(self.folder)
+
+    @cached_property
+    def asked(self) -> Experiment:
+        """The experiment, as `shapewise train` writes it into the folder."""
+        asked = load_experiment(self.experiment, self.overrides)
+        return asked.model_copy(update={"plugins": tuple(Path(each).name for each in asked.plugins)})
+
+    @cached_property
+    def ended(self) -> bool:
+        """Whether what lies in its folder, of whichever experiment, has all its epochs and was measured."""
+        return self.metrics.exists() and self.files.read_record().epochs >= self.asked.training.epochs
+
+    @cached_property
+    def another(self) -> str:
+        """In what its folder holds another experiment; empty where it holds none, or this one.
+
+        A key that the folder's file does not have, as it is older than the key, is as by default.
+        """
+        if not self.files.record_file.exists():
+            return ""
+        was, asked = (
+            flatten(each.model_dump(mode="json")) for each in (self.files.read_experiment(), self.asked)
+        )
+        if self.asked.training.learning_rate_decay == "none":  # fewer epochs are the beginning of more
+            was["training.epochs"] = max(self.files.read_record().epochs, asked["training.epochs"])
+        left = TRAINS_NOTHING if self.ended else ()  # `train` would not resume it under another name
+        for key in sorted((was.keys() | asked.keys()).difference(left)):
+            if was.get(key) != asked.get(key):
+                return " ".join(f"{key}={was.get(key)}, not {asked.get(key)}".split())
+        return ""
+
+    @property
     def finished(self) -> bool:
         """Whether there is nothing left to do."""
-        return self.metrics.exists()
+        return self.ended and not self.another
 
 
 class Arm(BaseModel):

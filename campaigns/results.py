@@ -20,9 +20,15 @@ def unfinished(runs: Sequence[Run]) -> str:
     """Name the arms and seeds that have not run to their end."""
     left: dict[str, list[str]] = {run.arm: [] for run in runs}
     for run in runs:
-        if not run.finished:
+        if not run.finished and not run.another:
             left[run.arm].append(str(run.seed))
     return ", ".join(f"{arm} (seed {', '.join(seeds)})" for arm, seeds in left.items() if seeds)
+
+
+def left_out(runs: Sequence[Run]) -> list[str]:
+    """Say which folders hold runs of other experiments, that no table or figure of this plan shows."""
+    others = ", ".join(f"{run.folder.name} ({run.another})" for run in runs if run.another)
+    return [f"made by another plan: {others}"] if others else []
 
 
 def results(runs: Sequence[Run]) -> pd.DataFrame:
@@ -33,7 +39,10 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
     """
     found = [result(run) for run in runs if run.finished]
     if not found:
-        raise RunError(runs[0].folder.parent, expected="a finished run", found=f"none of {unfinished(runs)}")
+        none = [f"none of {left}"] if (left := unfinished(runs)) else []
+        raise RunError(
+            runs[0].folder.parent, expected="a finished run", found="; ".join(none + left_out(runs))
+        )
     return pd.DataFrame(found)
 
 

@@ -7,7 +7,8 @@ A plan names overrides for all its arms, its seeds, and of each arm the experime
 overrides of its own. Runs are RUNS/ARM_sSEED. One that is finished is left alone, one that was interrupted
 goes on; the first seed of every arm comes before the second of any. The table: of every arm the mean over
 seeds of each class's test Dice, of their mean with its standard deviation over seeds, of HD95, and the mean
-as a fraction of what the plan's first arm has. What is not finished is named on standard error.
+as a fraction of what the plan's first arm has. Named on standard error: what is not finished, and folders
+that hold a run of another experiment, or of more epochs; no table has them, and no campaign runs with them.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from pathlib import Path
 
 from command_line import Parser, seeds, whole_number
 from plan import Run, read_plan
-from results import markdown, mean_dice, results, table, unfinished
+from results import left_out, markdown, mean_dice, results, table, unfinished
 
 import shapewise
 from shapewise.config import load_experiment
-from shapewise.errors import DataError
+from shapewise.errors import DataError, RunError
 from shapewise.run_folder import RunFolder
 
 
@@ -35,16 +36,21 @@ def check(runs: Sequence[Run], data: Path) -> None:
     Raises:
         DataError: there is no data folder.
         ConfigError: the experiment of a run is missing, or a key or value in it is bad.
+        RunError: a run's folder holds another experiment.
     """
     if not data.is_dir():
         found = "a file" if data.exists() else "none"
         raise DataError(data, expected="a data folder", found=found)
     for run in runs:
         load_experiment(run.experiment, run.overrides)
+        if run.another:
+            expected = f"{run.arm} with seed {run.seed}, or nothing (choose another --out, or remove it)"
+            raise RunError(run.folder, expected=expected, found=f"a run with {run.another}")
 
 
 def work(run: Run, data: Path) -> bool:
     """Train and evaluate, one thread; the log lies beside the run folder. Says whether it went well."""
+    run.metrics.unlink(missing_ok=True)  # of fewer epochs
     train = ["train", str(run.experiment), "--data", str(data), "--out", str(run.folder), *run.overrides]
     log, now = run.folder.with_name(f"{run.folder.name}.log"), commit()
     for command in (train, ["evaluate", str(run.folder)]):
@@ -114,6 +120,8 @@ def main() -> None:
             whole = mean_dice(plan.runs(given.out, [plan.first], given.seeds))
             shown = table(results(runs), plan.first, whole)
             print(markdown(shown) if given.markdown else shown.to_string(index=False))
+            for line in left_out(runs):
+                print(line, file=sys.stderr)
             if left := unfinished(runs):
                 print(f"not finished: {left}", file=sys.stderr)
             return

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -17,37 +16,6 @@ from matplotlib.figure import Figure
 from shapewise.config import load_experiment
 
 FOLDER = Path(__file__).parents[2] / "campaigns"
-PLAN = """
-seeds: [0, 1]
-arms:
-  pixels: {experiment: pixels.yaml}
-  half: {experiment: half.yaml}
-  third: {experiment: third.yaml}
-"""
-
-
-@pytest.fixture
-def plan(tmp_path: Path) -> Path:
-    path = tmp_path / "plan.yaml"
-    path.write_text(PLAN)
-    return path
-
-
-@pytest.fixture
-def finish(tmp_path: Path) -> Callable[..., Path]:
-    """Leaves a finished run of masks with this Dice of RV and LV, of two cases."""
-
-    def write(name: str, right: float, left: float, hd95: object = 4.0, **record: object) -> Path:
-        folder = tmp_path / "runs" / name
-        folder.mkdir(parents=True)
-        rows = [("RV", right - 0.1), ("LV", left - 0.1), ("RV", right + 0.1), ("LV", left + 0.1)]
-        metrics = pd.DataFrame(rows, columns=["class", "dice"]).assign(hd95_mm=hd95)
-        metrics.to_csv(folder / "metrics.csv", index=False)
-        (folder / "experiment.yaml").write_text("supervision: {kind: pixels}")
-        (folder / "run.json").write_text(json.dumps(record))
-        return folder
-
-    return write
 
 
 def rows(text: str) -> dict[str, dict[str, str]]:
@@ -123,8 +91,7 @@ def test_nothing_finished_is_said_and_names_the_arms(script, plan, finish, tmp_p
         ("metrics.csv", "class,dice,hd95_mm\nRV,good,1\n"),
         ("run.json", "{"),
         ("experiment.yaml", "["),
-        ("experiment.yaml", ""),
-        ("experiment.yaml", "supervision: {kind: projection}"),  # and no table of numbers
+        ("experiment.yaml", "- pixels"),
     ],
 )
 def test_a_broken_run_is_named(script, plan, finish, tmp_path: Path, name: str, text: str) -> None:
@@ -132,7 +99,8 @@ def test_a_broken_run_is_named(script, plan, finish, tmp_path: Path, name: str, 
     (folder / name).write_text(text)
     status, out, error = script("run", plan, "--out", tmp_path / "runs", "--table")
     assert (status, out, error.count("\n")) == (2, "", 1)
-    assert error.startswith(f"error: {folder}: expected")
+    assert error.startswith(f"error: {folder}")
+    assert ": expected" in error
 
 
 @pytest.fixture
