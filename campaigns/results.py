@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Sequence
 from itertools import chain
-from pathlib import Path
 
+import numpy as np
 import pandas as pd
-import yaml
+from commits import commits
 from plan import Run
 
 from shapewise.errors import RunError
+from shapewise.run_folder import RunFolder
 
 NOTHING = "-"
 
@@ -58,32 +59,34 @@ def result(run: Run) -> dict[str, object]:
         dice = metrics.groupby("class", sort=False)["dice"].mean()
         return {
             "arm": run.arm,
-            "values": values_a_patient(run.folder),
+            "values": values_a_patient(run.files),
             **dice.add_prefix("Dice "),
             "mean": dice.mean(),
             "hd95": metrics["hd95_mm"].mean(),
-            "commits": json.loads((run.folder / "run.json").read_text(encoding="utf-8")).get("commits", []),
+            "commits": commits(run.files),
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         found = f"{type(error).__name__}: {error}"
         raise RunError(
             run.folder, expected="a run that `shapewise evaluate` has measured", found=found
         ) from None
 
 
-def values_a_patient(folder: Path) -> float:
-    """How many numbers training was told of each patient; 0 where it had masks."""
-    supervision = yaml.safe_load((folder / "experiment.yaml").read_text())["supervision"]
-    if supervision["kind"] in ("pixels", "scribbles"):
-        return 0.0
-    cases, told = (
-        pd.read_csv(folder / f"{name}.csv", dtype={"case": str}) for name in ("cases", "descriptors")
-    )
-    beside = supervision.get("beside") or {"descriptors": []}
-    told = told[told["descriptor"].isin([*supervision["descriptors"], *beside["descriptors"]])]
+def values_a_patient(files: RunFolder) -> float:
+    """How many numbers training was told of each patient, bounds of one counting as one; NaN where of masks.
+
+    Rows of source `prior` are not counted: they say what all patients have in common.
+    """
+    supervision = files.read_experiment().supervision
+    if supervision.kind in ("pixels", "scribbles"):
+        return math.nan
+    cases, told = (pd.read_csv(file, dtype={"case": str}) for file in (files.cases_file, files.table_file))
+    beside = supervision.beside.descriptors if supervision.beside else ()
+    told = told[told["descriptor"].isin([*supervision.descriptors, *beside])]
     told = told[told["case"].isin(cases.loc[cases["split"] == "train", "case"])]
-    patients = (pd.read_csv(folder / "split.csv")["split"] == "train").sum()
-    return float(told["value"].notna().sum() / patients)
+    says = np.isfinite(told[["value", "lower", "upper"]]).any(axis=1) & (told["source"] != "prior")
+    patients = (pd.read_csv(files.split_file)["split"] == "train").sum()
+    return float(says.sum() / patients)
 
 
 def table(found: pd.DataFrame, first: str, whole: float) -> pd.DataFrame:
@@ -97,8 +100,8 @@ def table(found: pd.DataFrame, first: str, whole: float) -> pd.DataFrame:
     arms = found.groupby("arm", sort=False)
     numbers, spread = arms.mean(numeric_only=True), arms["mean"].std()
     shown = pd.DataFrame({"arm": numbers.index}, index=numbers.index)
-    shown["values a patient"] = [f"{each:.0f}" if each else "masks" for each in numbers["values"]]
-    shown["seeds"] = arms.size().map(str)
+    shown["values a patient"] = ["masks" if pd.isna(each) else f"{each:.0f}" for each in numbers["values"]]
+    shown["seeds"] = arms["mean"].count().map(str)  # that had masks to be measured by
     for column in numbers.filter(like="Dice "):
         shown[column.removeprefix("Dice ")] = decimals(numbers[column], 3)
     several = spread.map(lambda each: "" if pd.isna(each) else f" ± {each:.3f}")

@@ -21,13 +21,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from command_line import Parser, seeds, whole_number
+from commits import commit, commits, note_commit
 from plan import Run, read_plan
 from results import left_out, markdown, mean_dice, results, table, unfinished
 
-import shapewise
 from shapewise.config import load_experiment
 from shapewise.errors import DataError, RunError
-from shapewise.run_folder import RunFolder
 
 
 def check(runs: Sequence[Run], data: Path) -> None:
@@ -36,7 +35,7 @@ def check(runs: Sequence[Run], data: Path) -> None:
     Raises:
         DataError: there is no data folder.
         ConfigError: the experiment of a run is missing, or a key or value in it is bad.
-        RunError: a run's folder holds another experiment.
+        RunError: a run's folder holds another experiment, or a broken record.
     """
     if not data.is_dir():
         found = "a file" if data.exists() else "none"
@@ -46,6 +45,8 @@ def check(runs: Sequence[Run], data: Path) -> None:
         if run.another:
             expected = f"{run.arm} with seed {run.seed}, or nothing (choose another --out, or remove it)"
             raise RunError(run.folder, expected=expected, found=f"a run with {run.another}")
+        if run.files.record_file.exists():
+            commits(run.files)
 
 
 def work(run: Run, data: Path) -> bool:
@@ -63,31 +64,12 @@ def work(run: Run, data: Path) -> bool:
                 check=False,
             ).returncode
         if command is train:
-            note_commit(RunFolder(run.folder), now)
+            note_commit(run.files, now)
         see = f", see {log}" if code else ""
         print(f"{run.arm} seed {run.seed}: {command[0]} ended with {code}{see}", flush=True)
         if code:
             return False
     return True
-
-
-def note_commit(folder: RunFolder, now: str) -> None:
-    """Add the commit that a training began with to those in `run.json` that worked on the run."""
-    if now and folder.record_file.exists():
-        earlier = (folder.read_record().model_extra or {}).get("commits", [])
-        folder.update_record(commits=list(dict.fromkeys([*earlier, now])))
-
-
-def commit() -> str:
-    """The commit of the checkout that this script and the package lie in; empty where that is unknown."""
-    root = Path(__file__).resolve().parents[1]
-    if not Path(shapewise.__file__).resolve().is_relative_to(root / "src"):
-        return ""
-    git = ["git", "--git-dir=.git", "describe", "--always", "--dirty", "--exclude=*"]
-    try:
-        return subprocess.run(git, cwd=root, capture_output=True, text=True, check=False).stdout.strip()
-    except OSError:  # no git
-        return ""
 
 
 def arguments() -> Parser:

@@ -60,6 +60,78 @@ def test_a_row_has_the_mean_and_deviation_over_seeds(script, plan, finish, tmp_p
     assert "0.850 ± 0.071" in plain
 
 
+def test_an_evaluation_without_masks_is_no_seed(script, plan, finish, tmp_path: Path) -> None:
+    finish("pixels_s0", 0.7, 0.9)
+    for name in ("pixels_s1", "half_s0"):
+        (finish(name, 0.8, 1.0) / "metrics.csv").write_text("class,dice,hd95_mm\n")
+    out = rows(script("run", plan, "--out", tmp_path / "runs", "--table", "--markdown")[1])
+    assert (out["`pixels`"]["seeds"], out["`pixels`"]["mean ± sd"]) == ("1", "0.800")
+    assert (out["`half`"]["seeds"], out["`half`"]["mean ± sd"]) == ("0", "-")
+
+
+TOLD = """
+case,frame,slice,class,descriptor,component,value,lower,upper,unit,source
+a,0,0,LV,volume,0,12,,,px,mask
+a,0,0,LV,centroid,0,3,2,4,px,click
+a,0,1,LV,volume,0,0,,,px,mask
+a,0,1,LV,centroid,0,,,,px,mask
+a,0,2,LV,volume,0,,1,,px,report
+a,0,2,LV,centroid,0,,-inf,inf,px,report
+a,0,2,LV,centroid,1,,,9,px,report
+a,0,3,LV,volume,0,,5,50,px,prior
+a,0,3,LV,centroid,0,7,,,px,prior
+a,0,0,LV,length,0,20,,,px,mask
+b,0,0,LV,volume,0,12,,,px,mask
+c,0,0,LV,volume,0,12,,,px,mask
+""".lstrip()
+
+
+@pytest.mark.parametrize(("told", "values"), [(TOLD, "3"), (TOLD.replace(",mask", ",prior"), "2")])
+def test_values_are_what_somebody_says_of_a_training_patient(
+    script, plan, finish, tmp_path: Path, told: str, values: str
+) -> None:
+    """Each row once, be it a value or bounds; ranges that all patients share are nothing said of one."""
+    (tmp_path / "half.yaml").write_text("supervision: {kind: projection, descriptors: [volume, centroid]}")
+    folder = finish("half_s0", 0.8, 0.8)
+    (folder / "descriptors.csv").write_text(told)
+    (folder / "cases.csv").write_text("case,split\na,train\nb,test\nc,train\n")
+    (folder / "split.csv").write_text("patient,split\np1,train\np2,test\np3,train\n")
+    found = rows(script("run", plan, "--out", tmp_path / "runs", "--table", "--markdown")[1])
+    assert found["`half`"]["values a patient"] == values
+
+
+def test_a_table_that_only_priors_fill_is_no_mask(script, plan, finish, tmp_path: Path) -> None:
+    (tmp_path / "half.yaml").write_text("supervision: {kind: projection, descriptors: [volume]}")
+    folder = finish("half_s0", 0.8, 0.8)
+    header, *_ = TOLD.splitlines()
+    (folder / "descriptors.csv").write_text(f"{header}\na,0,3,LV,volume,0,,5,50,px,prior\n")
+    (folder / "cases.csv").write_text("case,split\na,train\n")
+    (folder / "split.csv").write_text("patient,split\np1,train\n")
+    found = rows(script("run", plan, "--out", tmp_path / "runs", "--table", "--markdown")[1])
+    assert found["`half`"]["values a patient"] == "0"
+
+
+@pytest.mark.parametrize("commits", [None, [1], "abc1234"])
+def test_commits_that_are_no_list_of_names_are_one_line(
+    script, plan, finish, tmp_path: Path, commits: object
+) -> None:
+    folder = finish("half_s0", 0.8, 0.8, commits=commits)
+    status, out, error = script("run", plan, "--out", tmp_path / "runs", "--table")
+    assert (status, out, error.count("\n")) == (2, "", 1)
+    assert error.startswith(f"error: {folder / 'run.json'}: expected a list of names as `commits`, found ")
+    (folder / "metrics.csv").unlink()
+    error = script("run", plan, "--out", tmp_path / "runs", "--data", tmp_path)[2]
+    assert "expected a list of names as `commits`" in error  # before the first run
+
+
+def test_numbers_without_their_table_are_a_broken_run(script, plan, finish, tmp_path: Path) -> None:
+    (tmp_path / "half.yaml").write_text("supervision: projection")
+    folder = finish("half_s0", 0.8, 0.8)
+    status, out, error = script("run", plan, "--out", tmp_path / "runs", "--table")
+    assert (status, out, error.count("\n")) == (2, "", 1)
+    assert error.startswith(f"error: {folder}: expected")
+
+
 def test_fractions_are_of_the_plans_first_arm(script, plan, finish, tmp_path: Path) -> None:
     finish("half_s0", 0.4, 0.4)
 
