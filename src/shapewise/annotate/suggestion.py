@@ -153,5 +153,8 @@ def _distances(points: NDArray[np.float64], first: int, last: int) -> NDArray[np
     """Of the points between two others from the line through these."""
     chord = points[last] - points[first]
     away = points[first + 1 : last] - points[first]
-    length = np.hypot(*chord)
-    return np.abs(chord[0] * away[:, 1] - chord[1] * away[:, 0]) / length if length else np.hypot(*away.T)
+    length = float(np.hypot(*chord))
+    distances: NDArray[np.float64] = (
+        np.abs(chord[0] * away[:, 1] - chord[1] * away[:, 0]) / length if length else np.hypot(*away.T)
+    )
+    return distances
