@@ -27,6 +27,7 @@ LINES = {"taken as exact": "error_{}", "the error is known, sharpening 3": "erro
 ERRORS = (5, 10, 20)
 ECONOMY = {
     "report": "class volumes of a report, priors",
+    "report_ranges": "class volumes of a report, ranges",
     "presence_only": "presence, priors",
     "volumes_of_slices": "V, priors",
     "whole_volume": "V, C, Σ of the volume",
