@@ -31,11 +31,12 @@ from shapewise.constraints.possible import require_possible
 from shapewise.constraints.relation import Relation
 from shapewise.constraints.report import LossReport, Reduction, active, contributions, reduce, satisfied
 from shapewise.constraints.residuals import residuals
-from shapewise.constraints.scales import ScaleKind, object_spread, own_size
+from shapewise.constraints.scales import SIZES, ScaleKind, object_spread, own_size, smallest_size
 from shapewise.constraints.schedules import Constant, Geometric, Schedule
 
 __all__ = [
     "PENALTIES",
+    "SIZES",
     "AugmentedLagrangian",
     "Bounds",
     "Constant",
@@ -68,4 +69,5 @@ __all__ = [
     "require_possible",
     "residuals",
     "satisfied",
+    "smallest_size",
 ]

@@ -18,6 +18,24 @@ from shapewise.errors import ArgumentError
 ScaleKind = Literal["value", "spread", "spread_power", "one"]
 """The value's own size; the object's spread; a product of spreads; none."""
 
+SIZES = ("volume", "spread", "covariance")
+"""Descriptors that tell how far an object spreads, whether or not they are constrained."""
+
+HALF_PIXEL = 0.5
+"""The smallest size, in pixels, that a residual is divided by: a one-pixel object has spread 0."""
+
+DIMENSIONLESS = 1e-3
+"""The same for descriptors without a unit that are divided by their own value."""
+
+
+def smallest_size(unit_power: int, pixel_side: float = 1.0) -> float:
+    """The smallest size that a residual is divided by: of half a pixel, in the descriptor's unit.
+
+    >>> smallest_size(2, pixel_side=4.0), smallest_size(0)
+    (4.0, 0.001)
+    """
+    return (HALF_PIXEL * pixel_side) ** unit_power if unit_power else DIMENSIONLESS
+
 
 def object_spread(
     ndim: int,

@@ -18,7 +18,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from shapewise.constraints import Bounds, Rule, constrain, object_spread, present_classes
+from shapewise.constraints import (
+    SIZES,
+    Bounds,
+    Rule,
+    constrain,
+    object_spread,
+    present_classes,
+    smallest_size,
+)
 from shapewise.data.describe import describe_labels
 from shapewise.data.frames import Frame, rescale_values, unit_and_origin
 from shapewise.data.targets import table_targets
@@ -39,8 +47,6 @@ COLUMNS = (
     "satisfied",
 )
 DESCRIPTORS = ("volume", "centroid", "spread", "length")
-SIZES = ("volume", "spread", "covariance")
-"""Descriptors that tell how far an object spreads."""
 
 Labels = npt.NDArray[np.integer]
 Numbers = npt.NDArray[np.float64]
@@ -222,11 +228,9 @@ def _to_prepared(name: str, native: Numbers, frame: Frame) -> Bounds:
 def _rule(name: str, margins: Margins, ndim: int) -> Rule:
     """How the loss bounds a descriptor whose unit is the prepared pixel."""
     descriptor = registry.get(name)
-    power = descriptor.unit_power(ndim)
     return Rule(
         descriptor.scale,
-        # Half a pixel keeps an object of one pixel, whose spread is 0, from having no margin at all.
-        floor=0.5**power if power else 1e-3,
+        floor=smallest_size(descriptor.unit_power(ndim)),
         margin=margins.relative,
         absolute=margins.absolute.get(name),
         raw=margins.raw,

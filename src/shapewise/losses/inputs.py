@@ -8,7 +8,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from shapewise.constraints import Bounds, require_possible
+from shapewise.constraints import SIZES, Bounds, require_possible
 from shapewise.descriptors import get
 from shapewise.descriptors.least import least_values
 from shapewise.errors import ArgumentError
@@ -16,9 +16,6 @@ from shapewise.typing import Probs, Values
 
 Target: TypeAlias = Tensor | Mapping[str, Tensor | Bounds]
 """A label mask, a one-hot mask, or values or bounds for every descriptor."""
-
-SIZES = ("volume", "spread", "covariance")
-"""Descriptors that tell how far an object spreads, whether or not they are constrained."""
 
 
 def probabilities(input: Tensor, *, softmax: bool, sigmoid: bool) -> Probs:

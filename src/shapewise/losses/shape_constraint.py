@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from shapewise.constraints import (
     PENALTIES,
+    SIZES,
     Bounds,
     Constraint,
     LossReport,
@@ -29,6 +30,7 @@ from shapewise.constraints import (
     relate,
     residuals,
     satisfied,
+    smallest_size,
 )
 from shapewise.constraints.logarithm import in_logarithms
 from shapewise.descriptors import Descriptor, contact, describe_together, get
@@ -37,7 +39,7 @@ from shapewise.descriptors.compiled import covers, describe_compiled
 from shapewise.descriptors.safe import divide
 from shapewise.descriptors.together import describe_mask
 from shapewise.errors import ArgumentError
-from shapewise.losses.inputs import SIZES, Target, look_up_possible, probabilities
+from shapewise.losses.inputs import Target, look_up_possible, probabilities
 from shapewise.typing import Logits, Probs, Values
 
 __all__ = ["ShapeConstraintLoss", "Target"]
@@ -48,12 +50,6 @@ ABSENT_SHARE = 0.02
 An absent class has no size of its own. Objects worth annotating cover a few percent of an image, so a class
 that should not be there is pushed out about as hard as the volume of one that should be is corrected.
 """
-
-HALF_PIXEL = 0.5
-"""The smallest size, in pixels, that a residual is divided by: a one-pixel object has spread 0."""
-
-DIMENSIONLESS_FLOOR = 1e-3
-"""The same for descriptors without a unit that are divided by their own value."""
 
 
 class ShapeConstraintLoss(nn.Module):
@@ -256,11 +252,10 @@ class ShapeConstraintLoss(nn.Module):
     def _rule(self, descriptor: Descriptor, objects: Tensor) -> Rule:
         ndim = objects.ndim - 2
         pixel = pixel_size(self.spacing, ndim)
-        power = descriptor.unit_power(ndim)
         allowed = pixel if self.absent_volume is None else self.absent_volume
         return Rule(
             descriptor.scale,
-            floor=(HALF_PIXEL * pixel ** (1 / ndim)) ** power if power else DIMENSIONLESS_FLOOR,
+            floor=smallest_size(descriptor.unit_power(ndim), pixel ** (1 / ndim)),
             margin=self.margin,
             absolute=self.absolute_margins.get(descriptor.name),
             raw=self.raw,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from shapewise.constraints import Bounds, object_spread, require_possible
+from shapewise.constraints import SIZES, Bounds, object_spread, require_possible
 from shapewise.descriptors import get
 from shapewise.descriptors.higher import exponents
 from shapewise.descriptors.least import least_values
@@ -244,7 +244,7 @@ def _second_moments(
 
 def _scale(found: Mapping[str, _Interval], like: _Interval, ndim: int) -> Tensor:
     """How far every object spreads, ``(B, K, n)``: from whatever tells it, else a pixel."""
-    middles = {name: found[name].middle() for name in ("spread", "covariance", "volume") if name in found}
+    middles = {name: found[name].middle() for name in SIZES if name in found}
     scale = object_spread(ndim, **middles, fallback=like.lower.new_ones(ndim))
     return scale.expand(*like.lower.shape[:2], ndim).clamp_min(SMALLEST_SPREAD)
 
