@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from shapewise.annotate.store import Place
 
 MIDDLE = 3
@@ -42,7 +44,7 @@ def test_both_outlive_a_reload_of_the_page(hand, room) -> None:
     hand.page.reload()
     hand.shown()
     hand.press("Control+y")
-    hand.page.wait_for_function("desk.objects.LV?.shape.kind === 'absent'")
+    hand.page.locator("[data-class=LV] .what", has_text="absent").wait_for()
     hand.saved()
     assert state(room)["LV"].shape.kind == "absent"
     assert state(room, MIDDLE + 1) == {}
@@ -63,6 +65,41 @@ def test_what_another_tab_has_changed_since_is_left_alone(served, new_hand, room
     one.page.locator("#undo:disabled").wait_for()
     one.saved()
     assert set(state(room)) == {"LV", "RV"}
+
+
+@pytest.mark.parametrize("look_again", ["reload", "cases"])
+def test_an_edit_upon_another_tabs_work_does_not_renew_older_steps(
+    served, new_hand, room, look_again: str
+) -> None:
+    one, two = new_hand(), new_hand()
+    one.open(served)
+    one.press("3", "a")
+    one.saved()
+    two.open(served)
+    two.press("1", "a")
+    two.saved()
+    if look_again == "reload":
+        one.page.reload()
+        one.shown()
+    else:
+        one.press("n")
+        one.page.wait_for_selector('body[data-ready^="1/"]')
+        one.press("b")
+        one.page.wait_for_selector(f'body[data-ready="0/{MIDDLE}"]')
+    one.press("2", "a")
+    one.saved()
+    assert set(state(room)) == {"LV", "RV", "Myo"}
+    one.press("Control+z")
+    one.page.locator("[data-class=Myo] .what:empty").wait_for(state="attached")
+    one.press("Control+z")
+    one.page.locator("#notice", has_text="changed elsewhere").wait_for()
+    one.page.locator("#undo:disabled").wait_for()
+    one.saved()
+    assert set(state(room)) == {"LV", "RV"}
+    one.press("Control+y")  # its own last step is still there
+    one.page.locator("[data-class=Myo] .what", has_text="absent").wait_for()
+    one.saved()
+    assert set(state(room)) == {"LV", "RV", "Myo"}
 
 
 def test_a_case_that_cannot_be_opened_is_not_undone_on_another(hand, room) -> None:
@@ -88,7 +125,7 @@ def test_steps_leave_room_in_the_storage(hand) -> None:
         const { Steps } = await import("/static/steps.js");
         const place = { name: "a", frame: 1, slice: 0 }, steps = new Steps("some steps", () => true);
         for (let i = 0; i < 150; i++) {
-            steps.add(place, {}, { LV: i, text: "x".repeat(letters) });
+            steps.add(place, i - 1, {}, { LV: i, text: "x".repeat(letters) });
             steps.sent(place, i);
         }
         const kept = new Steps("some steps", () => true).past;

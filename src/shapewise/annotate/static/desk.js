@@ -144,7 +144,7 @@ export class Desk extends EventTarget {
   putAll(changes, merge = null) {
     const objects = { ...this.state.objects, ...changes };
     for (const [name, drawn] of Object.entries(changes)) if (drawn === null) delete objects[name];
-    this.steps.add(this.place, this.state.objects, objects, merge);
+    this.steps.add(this.place, this.state.version, this.state.objects, objects, merge);
     this.send(objects, Object.keys(changes), merge);
   }
 

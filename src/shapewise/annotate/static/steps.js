@@ -15,10 +15,13 @@ export class Steps {
     Object.assign(this, { storageKey, past: steps(kept.past), future: steps(kept.future), versions: kept.versions ?? {} });
   }
 
-  // A step from the objects `before` to those `after`; it goes on with the last one where that merges.
-  add(place, before, after, merge) {
+  // A step from the objects `before`, which the version has, to those `after`; it goes on with the last one where that merges.
+  add(place, version, before, after, merge) {
+    // Older steps know nothing of what somebody else drew since, and would take it away.
+    const older = this.holds(place, version) ? [] : this.past.filter((step) => keyOf(step) === keyOf(place));
+    for (const step of older) step.lost = true;
     const now = performance.now(), last = this.past.at(-1);
-    if (merge && last?.merge === merge && keyOf(last) === keyOf(place) && now - last.at < MERGED) {
+    if (merge && last?.merge === merge && !last.lost && keyOf(last) === keyOf(place) && now - last.at < MERGED) {
       Object.assign(last, { after, at: now });
     } else {
       this.past.push({ ...place, before, after, merge, at: now });
@@ -31,13 +34,14 @@ export class Steps {
     this.store();
   }
 
-  // Whether nobody else has changed the slice since this tab did.
+  // Whether nobody else has changed the slice since this tab did; of a step, since it was made.
   holds(place, version) {
-    return this.versions[keyOf(place)] === version;
+    return !place.lost && this.versions[keyOf(place)] === version;
   }
 
+  // All steps of the slice; from a lost step on, only those that are lost.
   forget(place) {
-    const other = (step) => keyOf(step) !== keyOf(place);
+    const other = (step) => keyOf(step) !== keyOf(place) || (place.lost && !step.lost);
     [this.past, this.future] = [this.past.filter(other), this.future.filter(other)];
     this.store();
   }
