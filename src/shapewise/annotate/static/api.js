@@ -31,8 +31,9 @@ export const saveSlice = async (index, slice, edit) => (await ask("PUT", slicePa
 export const measure = async (index, objects) => (await ask("POST", `cases/${index}/numbers`, { objects })).json();
 export const suggest = async (index, slice) => (await ask("GET", `${slicePath(index, slice)}/suggestion`)).json();
 export const writeTable = async () => (await ask("POST", "export")).json();
+// Label i + 1 is the object names[i] of those that were sent: by now there may be others.
 export async function readRegion(index, objects) {
   const answer = await ask("POST", `cases/${index}/region`, { objects });
   const converged = answer.headers.get("X-Converged") === "true";
-  return { labels: new Uint8Array(await answer.arrayBuffer()), converged };
+  return { labels: new Uint8Array(await answer.arrayBuffer()), names: Object.keys(objects), converged };
 }

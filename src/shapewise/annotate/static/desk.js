@@ -211,8 +211,9 @@ export class Desk extends EventTarget {
       Object.assign(this, { numbers, region: this.regionOn ? region : null, answered: turn });
       this.tell("change");
     } catch (error) {
-      if (still()) this.numbers = {};
+      if (still()) Object.assign(this, { numbers: {}, region: null });
       if (error.status) this.notice(error.message);
+      this.tell("change");
     }
   }
 

@@ -34,10 +34,9 @@ function paintImage(context, desk) {
 function paintRegion(context, desk) {
   const { view, region } = desk, [rows, columns] = view.size;
   const layer = new OffscreenCanvas(columns, rows), image = new ImageData(columns, rows);
-  const names = Object.keys(desk.objects);
   region.labels.forEach((label, i) => {
     if (!label) return;
-    const hex = parseInt(colourOf(desk, names[label - 1]).slice(1), 16);
+    const hex = parseInt(colourOf(desk, region.names[label - 1]).slice(1), 16);
     image.data.set([hex >> 16, (hex >> 8) & 255, hex & 255, 130], 4 * i);
   });
   layer.getContext("2d").putImageData(image, 0, 0);
