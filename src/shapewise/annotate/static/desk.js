@@ -24,7 +24,7 @@ export class Desk extends EventTarget {
     this.outbox = new Outbox(({ name, frame }) => this.indexOf(name, frame), `shapewise ${study.out}`, {
       status: () => this.tell("status"),
       conflict: (place, mine, theirs) => this.meetConflict(place, mine, theirs),
-      refused: (place, error) => this.notice(`An edit of slice ${place.slice + 1} was refused: ${error.message}`),
+      refused: (place, error) => this.meetRefusal(place, error),
     });
   }
 
@@ -212,9 +212,19 @@ export class Desk extends EventTarget {
       this.tell("change");
     } catch (error) {
       if (still()) Object.assign(this, { numbers: {}, region: null });
-      if (error.status) this.notice(error.message);
+      if (error.status && objects === this.objects) this.notice(error.message);
       this.tell("change");
     }
+  }
+
+  // Back to what the server has, and what still waits to be sent there.
+  async meetRefusal(place, error) {
+    this.steps.forget(place);
+    if (this.indexOf(place.name, place.frame) === this.index && this.case && this.opening == null) {
+      this.states[place.slice].version -= 1;
+      await this.open(this.index, this.slice);
+    }
+    this.notice(`An edit of slice ${place.slice + 1} of ${place.name} was refused and is not kept: ${error.message}`);
   }
 
   // The later of two tabs is told. What it had drawn stays in the tab until its person chooses.

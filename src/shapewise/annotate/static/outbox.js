@@ -78,6 +78,7 @@ export class Outbox {
     }
     if (status === 404 || status === 413 || status === 422) {
       this.queue.shift();
+      for (const each of this.queue) if (same(each, item)) each.base -= 1; // this version will never be
       this.on.refused(item, error);
       return true;
     }
