@@ -15,6 +15,7 @@ from shapewise.descriptors import describe_together
 from shapewise.descriptors.kernel import kernel, without_kernel
 from shapewise.projection import Projection, annotated_moments, moment_projection
 from shapewise.projection.annotated import AnnotatedMoments
+from shapewise.projection.compiled import searches
 
 pytestmark = pytest.mark.skipif(kernel() is None, reason="no compiled kernel on this machine")
 
@@ -76,10 +77,15 @@ def test_from_near_by(beginning: str) -> None:
     torch.testing.assert_close(compiled.multipliers, plain.multipliers, rtol=1e-6, atol=1e-8)
 
 
-def test_a_log_partition_that_would_leave_a_double_does_not() -> None:
-    """A product of many small probabilities is taken apart before its logarithm is."""
-    logits, given = torch.zeros(1, 60, 4, 700, dtype=torch.float64), {"volume": torch.full((1, 59, 1), 30.0)}
-    compiled, plain = both(logits, annotated_moments(given, 2), iterations=5)
+@pytest.mark.parametrize("columns", [63, 64, 65, 700])
+def test_a_log_partition_that_would_leave_a_double_does_not(columns: int) -> None:
+    """A product of many small probabilities is taken apart, 64 at a time, before its logarithm is."""
+    logits = torch.zeros(1, 24, 4, columns, dtype=torch.float64)
+    moments = annotated_moments({"volume": torch.full((1, 23, 1), columns / 10)}, 2)
+    assert searches(logits, moments)
+    assert columns < 700 or 24.0**-columns == 0  # the largest of a pixel's probabilities is 1/24
+    compiled, plain = both(logits, moments, iterations=5)
+    assert compiled.multipliers.abs().min() > 0.1
     torch.testing.assert_close(compiled.multipliers, plain.multipliers, rtol=1e-6, atol=1e-8)
 
 
