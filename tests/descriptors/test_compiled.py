@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -14,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from shapewise.descriptors import describe_together, get
 from shapewise.descriptors.compiled import COVERED, covers, describe_compiled
-from shapewise.descriptors.kernel import SWITCH, kernel, without_kernel
+from shapewise.descriptors.kernel import kernel, without_kernel
 from shapewise.descriptors.masks import one_hot
 from shapewise.descriptors.together import describe_mask
 from shapewise.errors import ArgumentError
@@ -237,46 +235,6 @@ def test_switching_it_off_for_a_while():
         assert kernel() is None
         assert not covers(logits, ["volume"])
     assert covers(logits, ["volume"])
-
-
-COMPILED = """
-import torch
-from shapewise.losses import ShapeConstraintLoss
-torch.manual_seed(0)
-loss = ShapeConstraintLoss(softmax=True)
-scores = torch.randn(2, 3, 12, 12, requires_grad=True)
-mask = torch.zeros(2, 12, 12, dtype=torch.long)
-mask[:, 2:6, 2:8], mask[:, 8:11, 3:9] = 1, 2
-def step(x):
-    return loss(2 * x, mask)
-(found,) = torch.autograd.grad(torch.compile(step, backend="aot_eager")(scores), scores)
-(expected,) = torch.autograd.grad(step(scores), scores)
-torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
-"""
-
-
-def test_a_step_that_the_user_compiles():
-    subprocess.run([sys.executable, "-c", COMPILED], check=True, timeout=200)
-
-
-SWITCHED_OFF = """
-import torch
-from shapewise.descriptors import describe_together
-from shapewise.descriptors.masks import one_hot
-from shapewise.descriptors.together import describe_mask
-from shapewise.errors import ArgumentError
-from shapewise.descriptors.kernel import kernel
-assert kernel() is None
-describe_together(torch.ones(1, 2, 4, 4), ["volume", "length"])
-"""
-
-
-@pytest.mark.parametrize(
-    "environment", [{SWITCH: "0"}, {"PATH": "", "CXX": "none"}], ids=["off", "no compiler"]
-)
-def test_without_the_kernel(environment):
-    inherited = {"PYTHONPATH": ":".join(sys.path)}
-    subprocess.run([sys.executable, "-c", SWITCHED_OFF], env=inherited | environment, check=True, timeout=100)
 
 
 def test_a_spacing_may_be_a_list() -> None:
