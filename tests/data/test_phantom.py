@@ -241,7 +241,9 @@ def test_a_patient_depends_on_its_number_and_the_seed_alone(study: Path, tmp_pat
 
 
 def test_the_same_hearts_lie_in_both_scanners(study: Path, other_scanner: Path) -> None:
-    for one, other in zip(rows(study), rows(other_scanner), strict=False):
+    hearts, same = rows(study), rows(other_scanner)
+    assert len(same) == 2  # of five patients
+    for one, other in zip(hearts[:2], same, strict=True):
         assert [one[key] for key in COLUMNS[:8]] == [other[key] for key in COLUMNS[:8]]
         assert one["spacing_x_mm"] != other["spacing_x_mm"]
         for key in ("lv_edv_ml", "rv_esv_ml"):
