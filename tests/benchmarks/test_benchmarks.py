@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+
+import pytest
+from torch.nn import functional
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -15,14 +20,21 @@ def run(name: str, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, encoding="utf-8", timeout=300).stdout
 
 
-def test_bars(tmp_path: Path) -> None:
+def test_bars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    timing = importlib.import_module("timing")
     found = tmp_path / "bars.json"
     shapes = ("--shape", "2", "3", "16", "16", "--shape", "1", "2", "4", "8", "8")
     output = run("bars.py", *shapes, "--threads", "1", "--seconds", "0", "--json", str(found))
     assert "2 x 3 x 16 x 16, 1 thread(s)" in output
     results = json.loads(found.read_text())["results"]
     assert len(results) == 2 * 11
-    assert all(each["ms"] > 0 and each["ratio"] > 0 and each["memory"] >= 0 for each in results)
+    assert {each["rounds"] for each in results} == {timing.FEWEST}  # there are no seconds for more
+    for each in results:
+        logits, labels = timing.example(each["shape"])
+        unit = timing.extra_memory(partial(functional.cross_entropy, target=labels), logits)
+        least = logits.numel() * logits.element_size()  # the gradient, or scikit-image's probabilities
+        assert each["memory"] * unit > least - 1, each["name"]
 
 
 def test_growth(tmp_path: Path) -> None:
