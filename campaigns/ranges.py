@@ -1,11 +1,11 @@
 """Keep of every object its presence or its volume, and say of the rest what hearts in general are like.
 
-    python campaigns/ranges.py DATA --out report.csv --keep volume --whole-volume
-    python campaigns/ranges.py DATA --out presence.csv
+    python campaigns/ranges.py EXPERIMENT.yaml --data DATA --out report.csv --keep volume --whole-volume
+    python campaigns/ranges.py EXPERIMENT.yaml --data DATA --out presence.csv
 
 Every other number of an object that is there becomes a range, the same for all patients: from the 5th to the
-95th percentile of what the masks of the training patients have, relative to the image's size. These ranges
-stand for what an anatomist knows of all hearts in such images; they are a few dozen numbers for the study.
+95th percentile of what the masks of the experiment's training patients have, relative to the image's size.
+These ranges stand for what an anatomist knows of all hearts in such images; they are a few dozen numbers.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from clicks import study_with_masks
-from command_line import Parser, whole_number
+from command_line import Parser
 from numpy.typing import NDArray
 
+from shapewise.build import build_split
+from shapewise.config import load_experiment
 from shapewise.data.cases import Study
 from shapewise.data.describe import describe
-from shapewise.data.splits import split_patients
+from shapewise.data.layouts import find_cases
 from shapewise.data.table import check_suffix, write_table
 from shapewise.descriptors.higher import exponents
 from shapewise.descriptors.registry import get
+from shapewise.errors import DataError
 
 DESCRIPTORS = ("volume", "centroid", "spread", "covariance")
 RANGE = [0.05, 0.95]
@@ -67,6 +70,13 @@ def with_ranges(
     each = ranges.reindex(pd.MultiIndex.from_frame(table[NUMBER])).to_numpy() * unit[:, None] + zero[:, None]
     general = (there & ~table["descriptor"].isin(keep)).to_numpy()
     lower, upper = np.where(general[:, None], each, np.nan).T
+    if (lost := general & np.isnan(lower)).any():
+        row = table.iloc[int(lost.argmax())]
+        raise DataError(
+            "training split",
+            expected=f"a {row['class']} to take the range of its {row['descriptor']} from",
+            found="none",
+        )
     told = table.assign(lower=lower, upper=upper, source=np.where(general, "prior", "report"))
     return told.assign(value=told["value"].mask(general)).drop(columns="patient")
 
@@ -74,19 +84,20 @@ def with_ranges(
 def main() -> None:
     """Read the command line."""
     parser = Parser(__doc__)
-    parser.add_argument("data", type=Path, help="data folder with masks")
+    parser.add_argument("experiment", type=Path, help="whose training patients the ranges are of")
+    parser.add_argument("--data", type=Path, required=True, help="data folder with masks")
     parser.add_argument("--out", type=Path, required=True, help="the table")
     parser.add_argument(
         "--keep", choices=DESCRIPTORS, action="append", default=[], help="what is told exactly"
     )
     parser.add_argument("--whole-volume", action="store_true", help="of the 3-D objects")
-    parser.add_argument("--seed", type=whole_number(0), default=0, help="of the experiments' split")
     given = parser.parse_args()
     with parser.errors_in_a_line():
         check_suffix(given.out)
+        split = build_split(load_experiment(given.experiment), find_cases(given.data))
         study = study_with_masks(given.data)
         patients = {case.name: case.patient for case in study.cases}
-        known = set(split_patients(patients.values(), seed=given.seed)["train"])
+        known = {case.patient for case in split["train"] if case.mask is not None}
         table = describe(study, descriptors=DESCRIPTORS, whole=given.whole_volume)
         table = table.assign(patient=table["case"].map(patients))
         given.out.parent.mkdir(parents=True, exist_ok=True)

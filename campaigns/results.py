@@ -29,7 +29,7 @@ def unfinished(runs: Sequence[Run]) -> str:
 def left_out(runs: Sequence[Run]) -> list[str]:
     """Say which folders hold runs of other experiments, that no table or figure of this plan shows."""
     others = ", ".join(f"{run.folder.name} ({run.another})" for run in runs if run.another)
-    return [f"made by another plan: {others}"] if others else []
+    return [f"of another experiment: {others}"] if others else []
 
 
 def results(runs: Sequence[Run]) -> pd.DataFrame:

@@ -25,7 +25,6 @@ from commits import commit, commits, note_commit
 from plan import Run, read_plan
 from results import left_out, markdown, mean_dice, results, table, unfinished
 
-from shapewise.config import load_experiment
 from shapewise.errors import DataError, RunError
 
 
@@ -41,7 +40,7 @@ def check(runs: Sequence[Run], data: Path) -> None:
         found = "a file" if data.exists() else "none"
         raise DataError(data, expected="a data folder", found=found)
     for run in runs:
-        load_experiment(run.experiment, run.overrides)
+        _ = run.asked
         if run.another:
             expected = f"{run.arm} with seed {run.seed}, or nothing (choose another --out, or remove it)"
             raise RunError(run.folder, expected=expected, found=f"a run with {run.another}")
@@ -51,7 +50,6 @@ def check(runs: Sequence[Run], data: Path) -> None:
 
 def work(run: Run, data: Path) -> bool:
     """Train and evaluate, one thread; the log lies beside the run folder. Says whether it went well."""
-    run.metrics.unlink(missing_ok=True)  # of fewer epochs
     train = ["train", str(run.experiment), "--data", str(data), "--out", str(run.folder), *run.overrides]
     log, now = run.folder.with_name(f"{run.folder.name}.log"), commit()
     for command in (train, ["evaluate", str(run.folder)]):

@@ -1,4 +1,4 @@
-"""A bar for whatever takes more than two seconds."""
+"""The bar that a person sees while cases are worked through."""
 
 from __future__ import annotations
 

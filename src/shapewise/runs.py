@@ -65,7 +65,7 @@ def train(experiment: Experiment, root: Path, out: Path, *, folder: Path = Path(
     with taken(out) if is_first_process() else nullcontext():
         with discarded_on_error(out):
             trainer, parts, resume_from = prepare(run, experiment, study, root, folder)
-        if is_first_process() and run.read_record().epochs < experiment.training.epochs:
+        if is_first_process() and len(read_log(run.log_file)) < experiment.training.epochs:
             discard_results(out)
         with recorded(run, trainer):
             fit(trainer, parts.module, parts.train, parts.validation, resume_from)
@@ -80,18 +80,22 @@ def recorded(run: RunFolder, trainer: pl.Trainer) -> Iterator[None]:
             seconds = run.read_record().train_seconds + time.time() - started
             run.update_record(train_seconds=round(seconds, 1), epochs=trainer.current_epoch)
 
+    def require_folder() -> None:
+        if trainer.is_global_zero and not run.record_file.exists():
+            found = "none: moved or removed; with its new place in --out the command resumes it"
+            raise RunError(run.path, expected="the run folder of this training", found=found) from None
+
     started = time.time()
     try:
         yield
     except BaseException as error:
-        if trainer.is_global_zero and not run.record_file.exists():
-            found = "none: moved or removed; with its new place in --out the command resumes it"
-            raise RunError(run.path, expected="the run folder of this training", found=found) from None
+        require_folder()
         with suppress(RunError):
             record()
         if isinstance(error, OSError) and error.errno in DISK_TROUBLE:
             error.filename = error.filename or str(run.path)
         raise
+    require_folder()
     record()
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from shapewise.config import (
     Experiment,
@@ -11,6 +12,7 @@ from shapewise.config import (
     parse_experiment,
     valid_keys,
 )
+from shapewise.config.reading import UniqueKeys
 from shapewise.errors import ConfigError
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -250,5 +252,11 @@ def test_mappings_are_merged_as_yaml_has_it(tmp_path: Path) -> None:
     text = "data: {split: &split {train: 5, seed: 3}}\ntraining: {<<: {seed: 2, epochs: 9}, seed: 4}"
     experiment = load_experiment(write(tmp_path / "merged.yaml", text))
     assert (experiment.training.epochs, experiment.training.seed) == (9, 4)
-    with pytest.raises(ConfigError, match="the key seed twice"):
-        load_experiment(write(tmp_path / "twice.yaml", text.replace("seed: 4", "seed: 4, seed: 5")))
+    for again in ("seed: 4, seed: 5", "<<: {epochs: 3}"):
+        with pytest.raises(ConfigError, match=r"the key (seed|<<) twice"):
+            load_experiment(write(tmp_path / "twice.yaml", text.replace("seed: 4", again)))
+
+
+def test_a_mapping_that_merges_may_be_merged_in_its_turn() -> None:
+    text = "{a: &a {x: 1}, deep: {more: &m {<<: *a, x: 2}}, k: {<<: *m, y: 3}}"
+    assert yaml.load(text, UniqueKeys)["k"] == {"x": 2, "y": 3}

@@ -89,21 +89,17 @@ def _expand(content: dict[str, Any]) -> dict[str, Any]:
     return content | short
 
 
-MERGE = "tag:yaml.org,2002:merge"
-"""What YAML calls `<<`: the keys of another mapping, which one's own replace."""
-
-
 class UniqueKeys(yaml.SafeLoader):
     """Refuses what plain YAML lets pass: a key twice, the last of which would win in silence."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build one mapping."""
-        own = [key for key, _ in node.value if key.tag != MERGE]
-        keys = [self.construct_object(key, deep=deep) for key in own]
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Read one mapping as it is written; `<<` takes other mappings in later."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         twice = [key for key in keys if keys.count(key) > 1]
         if twice:
             raise yaml.YAMLError(f"the key {twice[0]} twice in line {node.start_mark.line + 1} and below")
-        return super().construct_mapping(node, deep=deep)
+        return node
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -42,8 +42,9 @@ def log_barrier(z: Tensor, t: float | Tensor) -> Tensor:
         raise ArgumentError("t", expected="a positive finite number", found=t)
     z = _at_least_float32(z)
     t = torch.as_tensor(t, dtype=z.dtype, device=z.device)
-    # The barrier up to where it ends, and the tangent's rise from there: both are finite everywhere.
-    end = -1 / t**2
+    # The barrier up to where it ends, and the tangent's rise from there: both are finite, whatever t.
+    limits = torch.finfo(z.dtype)
+    end = -(t**-2).clamp(limits.tiny, limits.max)
     barrier = -torch.log(-z.clamp(max=end)) / t
     return torch.where(z == -math.inf, 0.0, barrier + t * torch.relu(z - end))
 

@@ -162,8 +162,9 @@ class CombinedSupervision(Supervision):
         self.beside.start_epoch(max(0, epoch - self.start))
 
     def end_epoch(self) -> None:
-        """Let the main one bring together what the processes have learned."""
+        """Let both bring together what the processes have learned."""
         self.main.end_epoch()
+        self.beside.end_epoch()
 
 
 def table_bounds(targets: Mapping[str, Tensor]) -> dict[str, Bounds]:
