@@ -21,7 +21,7 @@ from results import left_out, results
 from shapewise.plots.style import INK, MUTED, blank_figure, quieten, run_colour, run_marker, save
 
 SIZE = (7.5, 4.2)
-FAILED = 0.4
+FAILED = 0.6
 """A Dice below it would leave no room for the others."""
 LINES = {"taken as exact": "error_{}", "the error is known, sharpening 3": "error_{}_allowed"}
 ERRORS = (5, 10, 20)
@@ -56,10 +56,19 @@ def against_values(axes: Axes, found: pd.DataFrame) -> None:
     axes.errorbar(
         shown["values"], shown["dice"], shown["spread"], fmt="o", color=run_colour(0), capsize=3, markersize=5
     )
-    for arm, row in shown.iterrows():
-        at = row["values"], row["dice"] - row["spread"]
-        below = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 8, "color": INK}
-        axes.annotate(ECONOMY[str(arm)], at, (0, -5), **below)
+    for number, (arm, row) in enumerate(shown.iterrows()):  # neighbours on either side, or they would overlap
+        side, aligned = (-1, "top") if number % 2 == 0 else (1, "bottom")
+        at, off = (row["values"], row["dice"] + side * row["spread"]), (0, side * 5)
+        axes.annotate(
+            ECONOMY[str(arm)],
+            at,
+            off,
+            textcoords="offset points",
+            ha="center",
+            va=aligned,
+            fontsize=8,
+            color=INK,
+        )
     names = [f"{ECONOMY[str(arm)]}: {row['dice']:.2f}" for arm, row in failed.iterrows()]
     axes.annotate("\n".join(names), (0.02, 0.03), xycoords="axes fraction", fontsize=8, color=INK)
     axes.set_xscale("log")
