@@ -202,7 +202,7 @@ def test_the_figure_of_economy_shows_exact_numbers_alone(figures) -> None:
         chosen = content["arms"][arm]
         experiment = load_experiment(path.parent / chosen["experiment"], chosen.get("overrides", []))
         assert experiment.data.annotation.error == 0, arm
-        assert experiment.data.table is None, arm
+        assert experiment.supervision.error == 0, arm
         assert experiment.supervision.kind == "projection", arm
     erring = {pattern.format(error) for pattern in figures.LINES.values() for error in figures.ERRORS}
     assert erring <= content["arms"].keys()
