@@ -40,7 +40,7 @@ def check(runs: Sequence[Run], data: Path) -> None:
         found = "a file" if data.exists() else "none"
         raise DataError(data, expected="a data folder", found=found)
     for run in runs:
-        _ = run.asked
+        _ = run.asked  # what is wrong with it is told before the first run
         if run.another:
             expected = f"{run.arm} with seed {run.seed}, or nothing (choose another --out, or remove it)"
             raise RunError(run.folder, expected=expected, found=f"a run with {run.another}")

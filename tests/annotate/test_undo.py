@@ -50,14 +50,18 @@ def test_both_outlive_a_reload_of_the_page(hand, room) -> None:
     assert state(room, MIDDLE + 1) == {}
 
 
-def test_what_another_tab_has_changed_since_is_left_alone(served, new_hand, room) -> None:
+def first_of_two(served, new_hand):
+    """A tab that has marked LV as absent; another one has marked RV on the same slice since."""
     one, two = new_hand(), new_hand()
-    one.open(served)
-    one.press("3", "a")
-    one.saved()
-    two.open(served)
-    two.press("1", "a")
-    two.saved()
+    for hand, label in ((one, "3"), (two, "1")):
+        hand.open(served)
+        hand.press(label, "a")
+        hand.saved()
+    return one
+
+
+def test_what_another_tab_has_changed_since_is_left_alone(served, new_hand, room) -> None:
+    one = first_of_two(served, new_hand)
     one.page.reload()
     one.shown()
     one.press("Control+z")
@@ -71,13 +75,7 @@ def test_what_another_tab_has_changed_since_is_left_alone(served, new_hand, room
 def test_an_edit_upon_another_tabs_work_does_not_renew_older_steps(
     served, new_hand, room, look_again: str
 ) -> None:
-    one, two = new_hand(), new_hand()
-    one.open(served)
-    one.press("3", "a")
-    one.saved()
-    two.open(served)
-    two.press("1", "a")
-    two.saved()
+    one = first_of_two(served, new_hand)
     if look_again == "reload":
         one.page.reload()
         one.shown()
