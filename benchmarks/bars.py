@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -45,12 +46,19 @@ def contenders(labels: Tensor, classes: int) -> dict[str, Contender]:
 
         return run
 
+    # What it takes into its graphs is the kernel: without a compiler there is neither.
+    traced = {
+        f"{letters}, torch.compile": partial(torch.compile(loss), target=values)
+        for letters, loss in (("V, C, D", moments), ("V, C, D, L", usual))
+        if kernel()
+    }
     return {
         "V, C, D": lambda logits: moments(logits, values),
         "V, C, D, L": lambda logits: usual(logits, values),
         "V, C, D, L, covariance": lambda logits: everything(logits, values),
         "V, C, D, L, from bounds": lambda logits: usual(logits, bounds),
         "V, C, D, L, from a label mask": lambda logits: usual(logits, labels),
+        **traced,
         "V, C, D, without the kernel": plain(moments),
         "V, C, D, L, without the kernel": plain(usual),
         **others(labels.unsqueeze(1)),

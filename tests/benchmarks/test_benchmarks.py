@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from torch.nn import functional
 
+from shapewise.descriptors.kernel import kernel
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -28,7 +30,9 @@ def test_bars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = run("bars.py", *shapes, "--threads", "1", "--seconds", "0", "--json", str(found))
     assert "2 x 3 x 16 x 16, 1 thread(s)" in output
     results = json.loads(found.read_text())["results"]
-    assert len(results) == 2 * 11
+    traced = ["V, C, D, torch.compile", "V, C, D, L, torch.compile"]
+    assert [each["name"] for each in results if each["name"] in traced] == (traced * 2 if kernel() else [])
+    assert len(results) == 2 * (13 if kernel() else 11)
     assert {each["rounds"] for each in results} == {timing.FEWEST}  # there are no seconds for more
     for each in results:
         logits, labels = timing.example(each["shape"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -242,3 +244,49 @@ def test_a_spacing_may_be_a_list() -> None:
     for name in ("volume", "centroid", "length", "elongation"):
         found = describe_together(probs, [name], spacing=[2.0, 0.5])[name]
         assert torch.equal(found, describe_together(probs, [name], spacing=(2.0, 0.5))[name])
+
+
+COMPILED = """
+import torch
+from torch.profiler import profile
+from shapewise.descriptors import describe_together, get
+from shapewise.descriptors.masks import one_hot
+from shapewise.losses import ShapeConstraintLoss
+
+names = ["volume", "centroid", "spread", "length", "covariance"]
+loss = ShapeConstraintLoss(names, softmax=True)
+
+def check(backend, side, dtype, masked=False):
+    mask = torch.randint(0, 3, (2, side, side))
+    values = describe_together(one_hot(mask, torch.zeros(2, 3, side, side, dtype=dtype), first=1), names)
+    # Channels last, as a network leaves them: the kernel reads, and writes, whole rows.
+    scores = torch.randn(2, side, side, 3, dtype=dtype).movedim(-1, 1).requires_grad_()
+    target = mask if masked else values
+    (expected,) = torch.autograd.grad(loss(scores, target), scores)
+    # fullgraph lets operations pass at which a graph would break without it.
+    with torch._dynamo.config.patch(capture_dynamic_output_shape_ops=False):
+        assert torch._dynamo.explain(loss)(scores, target).graph_break_count == 0
+    compiled = torch.compile(loss, backend=backend, fullgraph=True)
+    with profile() as seen:
+        (found,) = torch.autograd.grad(compiled(scores, target), scores)
+    assert {"shapewise::forward", "shapewise::backward"} <= {event.name for event in seen.events()}
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+
+check("inductor", 12, torch.float32)
+check("aot_eager", 12, torch.float32, masked=True)
+check("aot_eager", 12, torch.float64)
+check("aot_eager", 15, torch.float64)
+with torch._dynamo.config.patch(error_on_recompile=True):
+    check("aot_eager", 18, torch.float64)
+
+probs = torch.rand(1, 2, 9, 7).softmax(1).requires_grad_()
+described = torch.compile(lambda p: describe_together(p, ["volume", "orientation"])["volume"].sum())
+with profile() as seen:
+    described(probs).backward()
+assert "shapewise::forward" in {event.name for event in seen.events()}
+assert torch.equal(probs.grad, torch.ones_like(probs))
+"""
+
+
+def test_torch_compile_takes_it_into_its_graph() -> None:
+    subprocess.run([sys.executable, "-c", COMPILED], check=True, timeout=300)

@@ -172,8 +172,8 @@ def _build_rows(
     rules: Sequence[Rule], counts: Sequence[int], dtype: torch.dtype, device: torch.device
 ) -> _Rows:
     def row(number: Callable[[Rule], float]) -> Tensor:
-        each = torch.tensor([number(rule) for rule in rules], dtype=dtype)
-        return each.repeat_interleave(torch.tensor(counts)).to(device)
+        each = [number(rule) for rule, count in zip(rules, counts, strict=True) for _ in range(count)]
+        return torch.tensor(each, dtype=dtype).to(device)
 
     return _Rows(
         floor=row(lambda rule: rule.floor),

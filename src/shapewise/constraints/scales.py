@@ -7,7 +7,7 @@ learns.
 from __future__ import annotations
 
 import math
-from itertools import combinations_with_replacement, count
+from itertools import count, product
 from typing import Literal
 
 import torch
@@ -118,7 +118,8 @@ def _ball_spread(volume: Tensor, ndim: int) -> Tensor:
 
 def _monomials(degree: int, ndim: int) -> list[tuple[int, ...]]:
     """The axes that each monomial of a degree multiplies: 00, 01, 11 for degree 2 in 2-D."""
-    return list(combinations_with_replacement(range(ndim), degree))
+    # Of itertools' own ways, the one that torch.compile can trace.
+    return [axes for axes in product(range(ndim), repeat=degree) if list(axes) == sorted(axes)]
 
 
 def _of_components(components: int, ndim: int) -> list[tuple[int, ...]]:

@@ -22,6 +22,8 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
+import torch
+
 SOURCE = Path(__file__).with_name("cpp")
 COMPILE = ("-O3", "-march=native", "-std=c++17", "-ffp-contract=fast", "-fPIC", "-fopenmp", "-c")
 SWITCH = "SHAPEWISE_KERNEL"
@@ -30,6 +32,8 @@ _log = logging.getLogger(__name__)
 _wanted = ContextVar("wanted", default=True)
 
 
+# What torch.compile has compiled keeps to what it found.
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def kernel() -> ctypes.CDLL | None:
     """The compiled kernel, or None where plain PyTorch is used; the first call may take some seconds.
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from shapewise.descriptors.compiled import LOGITS, TYPES, Size, address, reads, threads
+from shapewise.descriptors.compiled import reads
 from shapewise.descriptors.kernel import kernel
+from shapewise.descriptors.plan import LOGITS, TYPES, Size, address, threads
 from shapewise.projection.annotated import AnnotatedMoments
 
 MAX_ORDER = 4
