@@ -1,9 +1,9 @@
 """Draw a campaign's figures: test Dice against the values a patient, and against the annotator's error.
 
-    python campaigns/figures.py campaigns/acdc.yaml --out RUNS --figures docs/images
+    python campaigns/figures.py campaigns/acdc.yaml --figures docs/images [--out RUNS]
 
-Writes PLAN_values.png and PLAN_error.png from the runs that are finished. A bar is the standard
-deviation over seeds, the dashed line what the plan's first arm reaches.
+Writes PLAN_values.png and PLAN_error.png from the results that are kept beside the plan, or from a folder's
+finished runs. A bar is the standard deviation over seeds, the dashed line what the plan's first arm reaches.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pandas as pd
 from command_line import Parser
+from kept import read_kept
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 from plan import read_plan
-from results import left_out, results
+from results import left_out, over_seeds, results
 
 from shapewise.plots.style import INK, MUTED, blank_figure, quieten, run_colour, run_marker, save
 
@@ -43,10 +44,8 @@ ECONOMY = {
 
 def measured(found: pd.DataFrame) -> pd.DataFrame:
     """Mean test Dice of every finished arm, its standard deviation over seeds, and its values a patient."""
-    arms = found.groupby("arm", sort=False)
-    return arms.agg(dice=("mean", "mean"), spread=("mean", "std"), values=("values", "mean")).fillna(
-        {"spread": 0.0}
-    )
+    arms = over_seeds(found).set_index("arm")
+    return arms[["values"]].assign(dice=arms["mean"], spread=arms["sd"].fillna(0.0))
 
 
 def against_values(axes: Axes, found: pd.DataFrame) -> None:
@@ -113,13 +112,13 @@ def main() -> None:
     """Read the command line."""
     parser = Parser(__doc__)
     parser.add_argument("plan", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run folders")
+    parser.add_argument("--out", type=Path, help="folder of the run folders, in place of what is kept")
     parser.add_argument("--figures", type=Path, required=True, help="folder of the pictures")
     given = parser.parse_args()
     with parser.errors_in_a_line():
         plan = read_plan(given.plan)
-        runs = plan.runs(given.out)
-        found = measured(results(runs))
+        runs = plan.runs(given.out) if given.out else []
+        found = measured(results(runs) if runs else read_kept(plan))
         for line in left_out(runs):
             print(line, file=sys.stderr)
         given.figures.mkdir(parents=True, exist_ok=True)

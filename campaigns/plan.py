@@ -80,12 +80,13 @@ class Run:
 
 
 class Arm(BaseModel):
-    """An experiment file, relative to the plan, and what is different in this arm."""
+    """An experiment file, relative to the plan, what is different in this arm, and words for the table."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     experiment: str
     overrides: list[str] = []
+    learns_from: str = ""
 
 
 class Plan(BaseModel):
@@ -104,15 +105,19 @@ class Plan(BaseModel):
         """The arm that the others are compared with."""
         return next(iter(self.arms))
 
+    def check(self, arms: Sequence[str]) -> None:
+        """Raise `ConfigError` for an arm that the plan does not have."""
+        for name in arms:
+            if name not in self.arms:
+                raise ConfigError(self.path, expected=f"arms among {', '.join(self.arms)}", found=name)
+
     def runs(self, out: Path, arms: Sequence[str] = (), seeds: Sequence[int] = ()) -> list[Run]:
         """List the runs, seed by seed; of all arms and with the plan's seeds unless some are named.
 
         Raises:
             ConfigError: the plan has no such arm.
         """
-        for name in arms:
-            if name not in self.arms:
-                raise ConfigError(self.path, expected=f"arms among {', '.join(self.arms)}", found=name)
+        self.check(arms)
         return [
             Run(
                 name,

@@ -9,12 +9,14 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 from commits import commits
-from plan import Run
+from plan import Plan, Run
 
 from shapewise.errors import RunError
 from shapewise.run_folder import RunFolder
 
 NOTHING = "-"
+NUMBERS = ("values", "mean", "sd", "hd95")
+"""Columns of results that every plan has, beside each class's Dice."""
 
 
 def unfinished(runs: Sequence[Run]) -> str:
@@ -33,7 +35,9 @@ def left_out(runs: Sequence[Run]) -> list[str]:
 
 
 def results(runs: Sequence[Run]) -> pd.DataFrame:
-    """One row a finished run: its arm, its commits, the mean over cases of each class's Dice, and so on.
+    """One row a finished run: its arm, seed and commits, the mean over cases of each class's Dice, and so on.
+
+    The standard deviation over seeds, `sd`, is that of rows of several, which only a kept file has.
 
     Raises:
         RunError: none is finished, or a file of one is missing or malformed.
@@ -47,9 +51,10 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def mean_dice(runs: Sequence[Run]) -> float:
-    """Mean over the finished runs, cases and classes; NaN where no run is finished."""
-    return pd.Series([result(run)["mean"] for run in runs if run.finished], dtype=float).mean()
+def mean_dice(found: pd.DataFrame, arm: str) -> float:
+    """An arm's mean over seeds, cases and classes; NaN where it has none."""
+    rows = found[found["arm"] == arm]
+    return over_seeds(rows)["mean"].item() if len(rows) else math.nan
 
 
 def result(run: Run) -> dict[str, object]:
@@ -59,11 +64,13 @@ def result(run: Run) -> dict[str, object]:
         dice = metrics.groupby("class", sort=False)["dice"].mean()
         return {
             "arm": run.arm,
+            "seeds": str(run.seed),
             "values": values_a_patient(run.files),
             **dice.add_prefix("Dice "),
             "mean": dice.mean(),
+            "sd": math.nan,
             "hd95": metrics["hd95_mm"].mean(),
-            "commits": commits(run.files),
+            "commits": " ".join(commits(run.files)),
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
         found = f"{type(error).__name__}: {error}"
@@ -89,26 +96,51 @@ def values_a_patient(files: RunFolder) -> float:
     return float(says.sum() / patients)
 
 
-def table(found: pd.DataFrame, first: str, whole: float) -> pd.DataFrame:
+def over_seeds(found: pd.DataFrame) -> pd.DataFrame:
+    """One row an arm: means over seeds, standard deviation of the mean Dice, how many have one, commits."""
+    return pd.DataFrame([_over_seeds(arm, rows) for arm, rows in found.groupby("arm", sort=False)])
+
+
+def _over_seeds(arm: object, rows: pd.DataFrame) -> dict[str, object]:
+    seeds = rows["seeds"].str.split().str.len()
+    columns = ["values", *rows.filter(like="Dice "), "mean", "hd95"]
+    means = {column: _mean(rows[column], seeds) for column in columns}
+    measured = seeds.where(rows["mean"].notna(), 0)
+    within = (measured - 1).clip(lower=0) * rows["sd"].fillna(0) ** 2  # among the seeds of a row
+    squares = within + measured * (rows["mean"] - means["mean"]) ** 2
+    count = int(measured.sum())
+    spread = math.sqrt(squares.sum() / (count - 1)) if count > 1 else math.nan
+    commits = " ".join(dict.fromkeys(chain(*rows["commits"].str.split())))
+    return {"arm": arm, **means, "sd": spread, "seeds": count, "commits": commits}
+
+
+def _mean(values: pd.Series, seeds: pd.Series) -> float:
+    """The mean over seeds of what is there; NaN where nothing is."""
+    there = values.notna()
+    return float(np.average(values[there], weights=seeds[there])) if there.any() else math.nan
+
+
+def table(found: pd.DataFrame, plan: Plan, whole: float) -> pd.DataFrame:
     """One row an arm, as text: means over seeds, the mean Dice also as a fraction of the first arm's.
 
     Args:
         found: what `results` returns.
-        first: the arm that the others are compared with.
-        whole: its mean Dice.
+        plan: whose first arm the others are compared with, and what its arms learn from.
+        whole: that arm's mean Dice.
     """
-    arms = found.groupby("arm", sort=False)
-    numbers, spread = arms.mean(numeric_only=True), arms["mean"].std()
-    shown = pd.DataFrame({"arm": numbers.index}, index=numbers.index)
-    shown["values a patient"] = ["masks" if pd.isna(each) else f"{each:.0f}" for each in numbers["values"]]
-    shown["seeds"] = arms["mean"].count().map(str)  # that had masks to be measured by
-    for column in numbers.filter(like="Dice "):
-        shown[column.removeprefix("Dice ")] = decimals(numbers[column], 3)
-    several = spread.map(lambda each: "" if pd.isna(each) else f" ± {each:.3f}")
-    shown["mean ± sd"] = decimals(numbers["mean"], 3) + several
-    shown["HD95, mm"] = decimals(numbers["hd95"], 1)
-    shown[f"of {first}"] = decimals(numbers["mean"] / whole, 3)
-    shown["commit"] = arms["commits"].agg(lambda lists: ", ".join(dict.fromkeys(chain(*lists))) or NOTHING)
+    arms = over_seeds(found)
+    shown = arms[["arm"]]
+    if any(arm.learns_from for arm in plan.arms.values()):
+        shown = shown.assign(**{"learns from": arms["arm"].map(lambda arm: plan.arms[arm].learns_from)})
+    shown["values a patient"] = ["masks" if pd.isna(each) else f"{each:.0f}" for each in arms["values"]]
+    shown["seeds"] = arms["seeds"].map(str)  # that had masks to be measured by
+    for column in arms.filter(like="Dice "):
+        shown[column.removeprefix("Dice ")] = decimals(arms[column], 3)
+    several = arms["sd"].map(lambda each: "" if pd.isna(each) else f" ± {each:.3f}")
+    shown["mean ± sd"] = decimals(arms["mean"], 3) + several
+    shown["HD95, mm"] = decimals(arms["hd95"], 1)
+    shown[f"of {plan.first}"] = decimals(arms["mean"] / whole, 3)
+    shown["commit"] = arms["commits"].str.replace(" ", ", ").replace("", NOTHING)
     return shown
 
 

@@ -2,6 +2,8 @@
 
     python campaigns/run.py campaigns/acdc.yaml --data DATA --out RUNS [--jobs 2] [--arms A,B] [--seeds 0,1]
     python campaigns/run.py campaigns/acdc.yaml --out RUNS --table [--markdown]
+    python campaigns/run.py campaigns/acdc.yaml --out RUNS --keep
+    python campaigns/run.py campaigns/acdc.yaml --table [--markdown]
 
 A plan names overrides for all its arms, its seeds, and of each arm the experiment it is based on with
 overrides of its own. Runs are RUNS/ARM_sSEED. One that is finished is left alone, one that was interrupted
@@ -9,10 +11,13 @@ goes on; the first seed of every arm comes before the second of any. The table: 
 seeds of each class's test Dice, of their mean with its standard deviation over seeds, of HD95, and the mean
 as a fraction of what the plan's first arm has. Named on standard error: what is not finished, and folders
 that hold a run of another experiment, or of more epochs; no table has them, and no campaign runs with them.
+To keep results is to add those of runs whose arm and seed are not kept yet to PLAN.csv, beside the plan; the
+table without a folder of runs is that of what is kept.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -20,9 +25,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pandas as pd
 from command_line import Parser, seeds, whole_number
 from commits import commit, commits, note_commit
-from plan import Run, read_plan
+from kept import keep, read_kept
+from plan import Plan, Run, read_plan
 from results import left_out, markdown, mean_dice, results, table, unfinished
 
 from shapewise.errors import DataError, RunError
@@ -74,7 +81,7 @@ def arguments() -> Parser:
     """What the command line may say."""
     parser = Parser(__doc__)
     parser.add_argument("plan", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run folders")
+    parser.add_argument("--out", type=Path, help="folder of the run folders")
     parser.add_argument("--data", type=Path, help="data folder")
     parser.add_argument("--jobs", type=whole_number(1), default=2, help="runs at once, one thread each")
     parser.add_argument("--arms", default="", help="only these, separated by commas")
@@ -82,8 +89,33 @@ def arguments() -> Parser:
         "--seeds", type=seeds, default=[], help="these instead of the plan's, separated by commas"
     )
     parser.add_argument("--table", action="store_true", help="print the table, run nothing")
+    parser.add_argument("--keep", action="store_true", help="keep what is finished in PLAN.csv, run nothing")
     parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
     return parser
+
+
+def show(plan: Plan, found: pd.DataFrame, whole: float, *, in_markdown: bool) -> None:
+    """Print the table."""
+    shown = table(found, plan, whole)
+    print(markdown(shown) if in_markdown else shown.to_string(index=False))
+
+
+def show_kept(plan: Plan, arms: Sequence[str], *, in_markdown: bool) -> None:
+    """Print the table of what is kept."""
+    found = read_kept(plan)
+    shown = found[found["arm"].isin(arms)] if arms else found
+    show(plan, shown, mean_dice(found, plan.first), in_markdown=in_markdown)
+
+
+def show_runs(plan: Plan, runs: Sequence[Run], first: Sequence[Run], *, in_markdown: bool) -> None:
+    """Print the table of finished runs, as fractions of what the first arm's have."""
+    measured = [run for run in first if run.finished]
+    whole = mean_dice(results(measured), plan.first) if measured else math.nan
+    show(plan, results(runs), whole, in_markdown=in_markdown)
+    for line in left_out(runs):
+        print(line, file=sys.stderr)
+    if left := unfinished(runs):
+        print(f"not finished: {left}", file=sys.stderr)
 
 
 def main() -> None:
@@ -92,18 +124,22 @@ def main() -> None:
     given = parser.parse_args()
     if given.markdown and not given.table:
         parser.error("--markdown: expected --table beside it, found none")
+    if given.out is None and (given.seeds or not given.table):
+        parser.error("--out: expected the folder of the run folders, found none")
     with parser.errors_in_a_line():
         plan = read_plan(given.plan)
         arms = [arm for arm in given.arms.split(",") if arm]
+        if given.out is None:
+            plan.check(arms)
+            show_kept(plan, arms, in_markdown=given.markdown)
+            return
         runs = plan.runs(given.out, arms, given.seeds)
+        if given.keep:
+            print(f"kept: {', '.join(keep(plan, results(runs))) or 'nothing new'}")
         if given.table:
-            whole = mean_dice(plan.runs(given.out, [plan.first], given.seeds))
-            shown = table(results(runs), plan.first, whole)
-            print(markdown(shown) if given.markdown else shown.to_string(index=False))
-            for line in left_out(runs):
-                print(line, file=sys.stderr)
-            if left := unfinished(runs):
-                print(f"not finished: {left}", file=sys.stderr)
+            first = plan.runs(given.out, [plan.first], given.seeds)
+            show_runs(plan, runs, first, in_markdown=given.markdown)
+        if given.keep or given.table:
             return
         if given.data is None:
             parser.error("--data: expected a data folder, found none")
