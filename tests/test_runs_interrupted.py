@@ -123,7 +123,7 @@ def test_a_run_interrupted_before_it_trains_leaves_nothing(
     assert process.returncode == 143, errors
     assert errors == f"interrupted; the same command starts {run}\n"
     assert not run.exists()
-    assert not list((tmp_path / ".shapewise-cache").glob("*.part"))
+    assert not list((tmp_path / ".shapewise-cache").glob(".unfinished-*"))
 
 
 def test_two_trainings_never_share_a_folder(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import platform
 import shutil
 import sys
@@ -22,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shapewise.config import Experiment, dump_experiment, load_experiment
 from shapewise.errors import RunError
+from shapewise.whole_file import whole_file
 
 FORMAT = 1
 RECORD, LOCK = "run.json", ".lock"
@@ -234,10 +234,5 @@ def discarded_on_error(folder: Path) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all; raises `RunError` where it cannot be written."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")  # the processes of a run may write at once
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(path, expected="a file that can be written", found=error.strerror) from None
+    with whole_file(path, RunError) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

@@ -167,7 +167,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(
     image = write_image(tmp_path / "a.nii.gz", np.random.default_rng(0).normal(size=(9, 8, 8)))
     case = Case("a", "a", 0, image, None)
     large = Preprocessing((256, 256))
-    named = rf"^{cache}/\w+-images\.npy: expected a cache file"
+    named = rf"^{cache}/\w+-images\.npy: expected a file that can be written"
     with full_disk(1 << 20), pytest.raises(DataError, match=named):
         prepare_images([case], large, cache)
     assert list(cache.iterdir()) == []

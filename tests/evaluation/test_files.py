@@ -8,7 +8,7 @@ import pytest
 import SimpleITK
 
 from shapewise.errors import ArgumentError, DataError
-from shapewise.evaluation.files import mask_name, mask_path, whole_file, write_csv, write_mask
+from shapewise.evaluation.files import mask_name, mask_path, write_csv, write_mask
 
 SHAPE = (3, 5, 4)
 TURN = np.radians(30)
@@ -83,21 +83,6 @@ def test_a_format_that_nobody_writes_is_named(labels: np.ndarray, tmp_path: Path
     with pytest.raises(DataError, match=r"mask\.unknown"):
         write_mask(labels, oblique_image(), tmp_path / "mask.unknown")
     assert not list(tmp_path.iterdir())
-
-
-def test_a_block_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "table.csv"
-    path.write_text("old", encoding="utf-8")
-
-    def run_out_of_space() -> None:
-        with whole_file(path) as unfinished:
-            unfinished.write_text("half of the new", encoding="utf-8")
-            raise OSError(28, "No space left on device")
-
-    with pytest.raises(DataError, match=r"table\.csv.*No space"):
-        run_out_of_space()
-    assert path.read_text(encoding="utf-8") == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_number_that_does_not_exist_is_an_empty_cell(tmp_path: Path) -> None:

@@ -9,11 +9,9 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +21,7 @@ from shapewise.data.frames import Frame, resample_image, resample_mask
 from shapewise.data.images import files_of
 from shapewise.errors import ArgumentError, DataError
 from shapewise.progress import watched
+from shapewise.whole_file import whole_file
 
 CACHE_VERSION = 2
 """Raise it whenever the same files and options would be prepared differently."""
@@ -248,9 +247,9 @@ def _checksum(slices: NDArray[Any], start: int = 0) -> int:
 
 def _store(path: Path, blocks: Iterator[Block]) -> None:
     """Write the slices, then the index that makes them valid; both appear whole or not at all."""
-    with _replacing(path) as part, part.open("wb") as file:
+    with whole_file(path) as part, part.open("wb") as file:
         checksum, records = _stream(file, blocks)
-    with _replacing(path.with_suffix(".json")) as part:
+    with whole_file(path.with_suffix(".json")) as part:
         part.write_text(json.dumps({"checksum": checksum, "records": records}))
 
 
@@ -272,17 +271,3 @@ def _stream(file: BinaryIO, blocks: Iterator[Block]) -> tuple[int, list[dict[str
 def _write_header(file: BinaryIO, slices: NDArray[Any], count: int) -> None:
     header = {"descr": slices.dtype.str, "fortran_order": False, "shape": (count, *slices.shape[1:])}
     np.lib.format.write_array_header_1_0(file, header)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    part = path.with_name(f".{uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield part
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(path, expected="a cache file that can be written", found=error) from error

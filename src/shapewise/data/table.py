@@ -19,7 +19,6 @@ column         meaning
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from pandas.api.types import is_numeric_dtype
 from shapewise.descriptors import registry
 from shapewise.descriptors.least import AMOUNTS, least_values
 from shapewise.errors import ArgumentError, TableError
+from shapewise.whole_file import whole_file
 
 COLUMNS = (
     "case",
@@ -104,17 +104,8 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     """
     path = Path(path)
     write = _to_parquet if check_suffix(path) == ".parquet" else _to_csv
-    # Of this call alone: threads write one table too. Not `tempfile`'s, whose files nobody else may read.
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(frame.loc[:, list(COLUMNS)], unfinished)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise TableError(path, expected="a file that can be written", found=error) from error
+    with whole_file(path, TableError) as unfinished:
+        write(frame.loc[:, list(COLUMNS)], unfinished)
 
 
 def check_suffix(path: str | Path) -> str:

@@ -10,9 +10,6 @@ that a full disk or a kill leaves nothing that looks finished.
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +19,7 @@ import SimpleITK
 
 from shapewise.data.images import read_image, write_image
 from shapewise.errors import ArgumentError, DataError
+from shapewise.whole_file import whole_file
 
 NIFTI = (".nii.gz", ".nii")
 METAIMAGE = (".mhd", ".mha")
@@ -83,8 +81,11 @@ def write_mask(labels: npt.NDArray[np.integer], like: str | Path | SimpleITK.Ima
         raise ArgumentError("labels", expected="labels from 0 to 255", found=found)
     mask = SimpleITK.GetImageFromArray(labels.astype(np.uint8))
     mask.CopyInformation(image)
-    with whole_file(target) as unfinished:
-        write_image(mask, unfinished)
+    try:
+        with whole_file(target) as unfinished:
+            write_image(mask, unfinished)
+    except RuntimeError as error:  # SimpleITK's
+        raise DataError(target, expected="a file that can be written", found=error) from error
     return target
 
 
@@ -96,24 +97,3 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """
     with whole_file(path) as unfinished:
         frame.to_csv(unfinished, index=False, float_format="%.7g")
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Lend a place to write a file to, and move what was written there into place once the block is done.
-
-    The place has the file's own name in a folder beside it, so formats of two files (`.mhd` with `.zraw`)
-    move together and still name each other.
-
-    Raises:
-        DataError: The block or the move met an error of the file system (or of SimpleITK's writers).
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent) as folder:
-            yield Path(folder, path.name)
-            # The named file comes last: what it points at is there by then.
-            for part in sorted(Path(folder).iterdir(), key=lambda part: part.name == path.name):
-                os.replace(part, path.parent / part.name)
-    except (OSError, RuntimeError) as error:
-        raise DataError(path, expected="a file that can be written", found=error) from error

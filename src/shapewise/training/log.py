@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pandas as pd
 import pytorch_lightning as pl
 
 from shapewise.errors import RunError
+from shapewise.whole_file import whole_file
 
 
 class EpochLog(pl.Callback):
@@ -39,9 +39,8 @@ class EpochLog(pl.Callback):
         earlier = read_log(self.path)
         earlier = earlier[earlier["epoch"] < trainer.current_epoch]
         log = pd.concat([earlier, pd.DataFrame([row])]) if len(earlier) else pd.DataFrame([row])
-        temporary = self.path.with_suffix(".csv.part")
-        log.astype({"epoch": int}).to_csv(temporary, index=False)
-        os.replace(temporary, self.path)
+        with whole_file(self.path, RunError) as unfinished:
+            log.astype({"epoch": int}).to_csv(unfinished, index=False)
         if self.say:
             print(describe_epoch(row, trainer.max_epochs), flush=True)
 
