@@ -10,6 +10,9 @@ from results import NUMBERS
 
 from shapewise.errors import DataError
 
+DIGITS = 4
+"""Decimals that are kept; rows that have fewer do not get more."""
+
 
 def kept_file(plan: Plan) -> Path:
     """Where the results of a plan are kept."""
@@ -55,7 +58,7 @@ def keep(plan: Plan, found: pd.DataFrame) -> list[str]:
     order = {arm: number for number, arm in enumerate(plan.arms)}
     together = pd.concat([earlier, new] if len(earlier) else [new])
     together = together.sort_values("arm", key=lambda column: column.map(order), kind="stable")
-    together.to_csv(path, index=False, float_format="%.4f")
+    together.round(DIGITS).to_csv(path, index=False)
     return [f"{arm} seed {seed}" for arm, seed in zip(new["arm"], new["seeds"], strict=True)]
 
 
