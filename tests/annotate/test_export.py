@@ -71,6 +71,35 @@ def test_rows_of_a_table_that_is_there_stay_but_for_edited_slices(
     assert (after["source"] == "click").sum() == 27
 
 
+def test_a_slice_that_is_empty_again_keeps_the_rows_that_were_there(
+    room: Room, save, draw, hearts: Path
+) -> None:
+    write_table(describe(find_cases(hearts)), room.out)
+    before = room.out.read_bytes()
+    save(3, {"LV": draw.heart()["LV"]})
+    save(3, {})
+    assert export(room.store, CLASSES, "px", room.out).unfinished == []
+    assert room.out.read_bytes() == before
+
+
+def test_a_slice_that_is_empty_again_loses_the_rows_that_it_had_from_here(
+    room: Room, save, draw, hearts: Path
+) -> None:
+    save(3, draw.heart())
+    save(4, draw.heart())
+    export(room.store, CLASSES, "px", room.out)
+    save(3, {})
+    assert export(room.store, CLASSES, "px", room.out).numbers == 27
+    assert set(read_table(room.out)["slice"]) == {4}
+    save(4, {})
+    assert export(room.store, CLASSES, "px", room.out) == (0, 0, [])
+    assert not room.out.exists()  # no training takes what was withdrawn
+    write_table(describe(find_cases(hearts)), room.out)  # somebody else's rows of these slices
+    before = room.out.read_bytes()
+    export(room.store, CLASSES, "px", room.out)
+    assert room.out.read_bytes() == before
+
+
 def test_a_table_of_whole_volumes_is_kept(room: Room, save, draw, hearts: Path) -> None:
     write_table(describe(find_cases(hearts), whole=True), room.out)
     count = len(read_table(room.out))

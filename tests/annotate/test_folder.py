@@ -63,6 +63,48 @@ def test_one_image_or_one_series_is_enough(tmp_path: Path) -> None:
     assert [case.name for case in find_study(tmp_path / "series", ["LV"]).cases] == ["series"]
 
 
+def test_one_file_of_dicom_is_enough(tmp_path: Path) -> None:
+    write_series(tmp_path / "series")
+    (case,) = find_study(tmp_path / "series" / "IM1", ["LV"]).cases
+    assert case.name == "IM1"
+    assert np.array_equal(case.read_image().image, VOXELS[1:2])
+
+
+def test_pictures_are_slices_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (1, 2, 9, 10, 11):
+        write(tmp_path / "p" / f"slice{number}.png", np.full((4, 5), number, np.uint8))
+    (case,) = find_study(tmp_path, ["LV"]).cases
+    assert case.read_image().image[:, 0, 0].tolist() == [1, 2, 9, 10, 11]
+
+
+def test_a_picture_beside_a_volume_does_not_hide_it(tmp_path: Path) -> None:
+    write(tmp_path / "both" / "scan.nii.gz")
+    write(tmp_path / "both" / "preview.png", np.zeros((4, 5), np.uint8))
+    assert [case.name for case in find_study(tmp_path, ["LV"]).cases] == ["preview", "scan"]
+
+
+def test_names_are_as_tables_have_them(tmp_path: Path) -> None:
+    """A reader strips what is around a name: with blanks there, no row would be its case's."""
+    write(tmp_path / "scan .nii.gz")
+    write(tmp_path / " pictures " / "0.png", np.zeros((4, 5), np.uint8))
+    assert [case.name for case in find_study(tmp_path, ["LV"]).cases] == ["pictures", "scan"]
+    write(tmp_path / "scan.nii.gz")
+    with pytest.raises(DataError, match="expected one image of the name scan"):
+        find_study(tmp_path, ["LV"])
+
+
+@pytest.mark.parametrize("channels", [None, 2], ids=["no picture", "grey with opacity"])
+def test_a_picture_that_cannot_be_read_is_said(tmp_path: Path, channels: int | None) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"no picture")
+    if channels:
+        pixels = SimpleITK.GetImageFromArray(np.zeros((4, 5, channels), np.uint8), isVector=True)
+        SimpleITK.WriteImage(pixels, str(path))
+    (case,) = find_study(tmp_path, ["LV"]).cases
+    with pytest.raises(DataError, match=r"a.png: expected a complete PNG, grey, RGB or RGBA"):
+        case.read_image()
+
+
 def test_a_coloured_picture_is_its_brightness(tmp_path: Path) -> None:
     colours = np.zeros((4, 5, 3), np.uint8)
     colours[1, 2] = 30, 60, 90
@@ -77,13 +119,6 @@ def test_pictures_of_two_sizes_are_no_image(tmp_path: Path) -> None:
     write(tmp_path / "p" / "1.png", np.zeros((5, 4), np.uint8))
     (case,) = find_study(tmp_path, ["LV"]).cases
     with pytest.raises(DataError, match=r"1.png: expected a picture of \(4, 5\) pixels"):
-        case.read_image()
-
-
-def test_a_picture_that_is_none_is_said(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(b"no picture")
-    (case,) = find_study(tmp_path, ["LV"]).cases
-    with pytest.raises(DataError, match=r"a.png: expected a complete PNG"):
         case.read_image()
 
 

@@ -100,3 +100,17 @@ def test_an_object_between_pixels_is_absent_as_in_a_mask(draw) -> None:
     assert found.values["volume"] == 0
     assert np.isnan(found.values["centroid"]).all()
     assert np.isnan(found.upper["volume"]).all()
+
+
+@pytest.mark.parametrize(
+    ("inner", "outlines"),
+    [({}, 1), ({"LV": {"shape": {"kind": "absent"}}}, 1), ({"LV": None}, 2)],
+    ids=["not drawn", "absent", "there"],
+)
+def test_the_length_of_a_ring_alone_has_two_outlines(draw, inner, outlines: int) -> None:
+    heart = draw.heart()
+    objects = {"Myo": heart["Myo"] | {"doubt": 2.0}} | {
+        name: each or heart[name] for name, each in inner.items()
+    }
+    found = measure(draw.objects(objects), GRID, "px")["Myo"]
+    assert found.upper["length"] - found.values["length"] == pytest.approx(2 * np.pi * 2 * outlines)

@@ -25,10 +25,11 @@ class Exported(NamedTuple):
 
 
 def export(store: Store, classes: Sequence[str], unit: str, out: Path) -> Exported:
-    """Write the table of all that is annotated; rows of a table that is there stay, but for edited slices.
+    """Write the table of all that is annotated; rows of a table that is there stay, but for annotated slices.
 
-    A slice on which a class is neither drawn nor absent is left out: no training would take it. Nothing is
-    written where there is nothing to write.
+    A slice on which a class is neither drawn nor absent is left out: no training would take it. One that is
+    empty again loses the rows that an earlier export gave it, and no others. Where no row is left there is no
+    table.
 
     Raises:
         TableError: the table that is there cannot be read, has other classes, or cannot be written; the unit
@@ -39,11 +40,16 @@ def export(store: Store, classes: Sequence[str], unit: str, out: Path) -> Export
     unfinished = [place for place, state in states.items() if state.objects and place not in finished]
     table = click_table(finished, store.grids(), unit, out)
     if out.exists():
-        table = pd.concat([_kept(read_table(out, classes), states), table], ignore_index=True)
+        begun = {place for place, state in states.items() if state.objects}
+        withdrawn = store.exported() - begun
+        table = pd.concat([_kept(read_table(out, classes), begun, withdrawn), table], ignore_index=True)
     if not table.empty:
         order = pd.Categorical(table["class"], list(classes))
         table = table.assign(order=order).sort_values([*SLICE, "order"], kind="stable")
         write_table(table, out)
+        store.note_exported(finished)
+    elif out.exists():
+        out.unlink()
     return Exported(len(table), len(finished), unfinished)
 
 
@@ -90,8 +96,11 @@ def object_rows(measured: Measured) -> Iterator[dict[str, object]]:
             }
 
 
-def _kept(table: pd.DataFrame, edited: Iterable[Place]) -> pd.DataFrame:
-    """The rows about other slices than those that were ever edited; whole volumes are no slice."""
-    known = {(place.case, place.frame, place.slice) for place in edited}
-    keys = zip(table["case"], table["frame"], table["slice"].fillna(-1), strict=True)
-    return table[[key not in known for key in keys]]
+def _kept(table: pd.DataFrame, begun: Iterable[Place], withdrawn: Iterable[Place]) -> pd.DataFrame:
+    """The rows about slices that are not annotated here; whole volumes are no slice."""
+    keys = pd.Series(list(zip(table["case"], table["frame"], table["slice"].fillna(-1), strict=True)))
+    replaced, gone = (
+        keys.isin([(place.case, place.frame, place.slice) for place in places]).to_numpy()
+        for places in (begun, withdrawn)
+    )
+    return table[~(replaced | (gone & (table["source"] == "click")))]

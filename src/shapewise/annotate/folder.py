@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,13 +40,13 @@ class Pictures(Case):
 def find(root: Path) -> list[Case]:
     """Find the images in a folder and in the folders in it, by their names; or the one that `root` is.
 
-    A folder of DICOM files is one image, and so is a folder of PNGs below `root`; PNGs in `root` are an image
-    each.
+    A folder of DICOM files is one image, and so is a folder of PNGs below `root`, in the order of the numbers
+    in their names; PNGs in `root`, or beside volumes, are an image each.
 
     Raises:
         DataError: there is none, or two have one name.
     """
-    cases = _in_folder(root) if root.is_dir() else _image(root)
+    cases = _in_folder(root) if root.is_dir() else _image(root) or _single(root)
     first: dict[str, Path] = {}
     for case in cases:
         if first.setdefault(case.name, case.image) != case.image:
@@ -63,7 +64,7 @@ def _in_folder(root: Path) -> list[Case]:
 
 
 def _below(folder: Path) -> list[Case]:
-    if _pictures(folder):
+    if _pictures(folder) and not any(path.name.lower().endswith(VOLUMES) for path in _visible(folder)):
         return [_whole(Pictures, folder)]
     if _is_series(folder):
         return [_whole(Case, folder)]
@@ -73,14 +74,19 @@ def _below(folder: Path) -> list[Case]:
 def _image(path: Path) -> list[Case]:
     for ending in (*VOLUMES, *PICTURES):
         if path.name.lower().endswith(ending):
-            name = path.name[: -len(ending)]
+            name = path.name[: -len(ending)].strip()  # as tables have it
             kind = Pictures if ending in PICTURES else Case
-            return [kind(name, name, 0, path, None, spacing_known=kind is Case)] if name.strip() else []
+            return [kind(name, name, 0, path, None, spacing_known=kind is Case)] if name else []
     return []
 
 
+def _single(path: Path) -> list[Case]:
+    """A file of DICOM that was asked for by itself."""
+    return [Case(path.stem, path.stem, 0, path, None, spacing_known=True)] if _is_dicom(path) else []
+
+
 def _whole(kind: type[Case], folder: Path) -> Case:
-    name = folder.resolve().name
+    name = folder.resolve().name.strip()
     return kind(name, name, 0, folder, None, spacing_known=kind is Case)
 
 
@@ -91,22 +97,30 @@ def _visible(folder: Path) -> list[Path]:
 def _pictures(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    return [each for each in _visible(path) if each.is_file() and each.name.lower().endswith(PICTURES)]
+    found = [each for each in _visible(path) if each.is_file() and each.name.lower().endswith(PICTURES)]
+    return sorted(found, key=lambda each: _counted(each.name))
+
+
+def _counted(name: str) -> list[tuple[str, int]]:
+    """What names are sorted by as a person would: slice10 comes after slice9."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(text, int(number or 0)) for text, number in zip(parts[::2], [*parts[1::2], ""], strict=True)]
 
 
 def _is_series(folder: Path) -> bool:
     """Whether any file says that it is DICOM; files of other kinds are seldom many, so few are opened."""
-    for path in _visible(folder):
-        if path.is_file() and not path.name.lower().endswith((*VOLUMES, *PICTURES)):
-            with path.open("rb") as file:
-                if file.read(132).endswith(b"DICM"):
-                    return True
-    return False
+    others = (path for path in _visible(folder) if not path.name.lower().endswith((*VOLUMES, *PICTURES)))
+    return any(path.is_file() and _is_dicom(path) for path in others)
+
+
+def _is_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(132).endswith(b"DICM")
 
 
 def _read_picture(path: Path) -> NDArray[np.float32]:
     try:
         pixels = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path))).astype(np.float32)
     except RuntimeError:
-        raise DataError(path, expected="a complete PNG", found="a file that cannot be read") from None
+        raise DataError(path, expected="a complete PNG, grey, RGB or RGBA", found="another file") from None
     return np.asarray(pixels if pixels.ndim == 2 else pixels[..., :3].mean(axis=-1), np.float32)

@@ -61,13 +61,24 @@ def _measure(objects: bytes, grid: Grid, unit: str) -> dict[str, Measured]:
     masks = np.stack(list(regions(drawn, grid.size).values())).astype(np.uint8)
     numbers = describe_labels(masks, 1, DESCRIPTORS, spacing=spacing)
     return {
-        name: _bounded({key: values[index, 0] for key, values in numbers.items()}, each, spacing)
+        name: _bounded(
+            {key: values[index, 0] for key, values in numbers.items()},
+            each,
+            spacing,
+            ring=_is_ring(each, drawn),
+        )
         for index, (name, each) in enumerate(drawn.items())
     }
 
 
-def _bounded(values: Values, drawn: Drawn, spacing: tuple[float, ...] | None) -> Measured:
-    reach = half_widths(values, drawn, spacing)
+def _is_ring(each: Drawn, drawn: Mapping[str, Drawn]) -> bool:
+    """Whether it lies around an outline that is there."""
+    inner = drawn.get(each.around) if each.around else None
+    return inner is not None and not isinstance(inner.shape, Absent)
+
+
+def _bounded(values: Values, drawn: Drawn, spacing: tuple[float, ...] | None, *, ring: bool) -> Measured:
+    reach = half_widths(values, drawn, spacing, ring=ring)
     lower = {name: values[name] - reach[name] for name in values}
     for name in AMOUNTS:
         if name in lower:
@@ -75,7 +86,7 @@ def _bounded(values: Values, drawn: Drawn, spacing: tuple[float, ...] | None) ->
     return Measured(values, lower, {name: values[name] + reach[name] for name in values})
 
 
-def half_widths(values: Values, drawn: Drawn, spacing: tuple[float, ...] | None) -> Values:
+def half_widths(values: Values, drawn: Drawn, spacing: tuple[float, ...] | None, *, ring: bool) -> Values:
     """By how much each number may be off where the outline may be off by ``drawn.doubt`` pixels.
 
     The volume by that seam along the outline, L δ; the length by a circle's, 2πδ for each outline; the
@@ -94,5 +105,5 @@ def half_widths(values: Values, drawn: Drawn, spacing: tuple[float, ...] | None)
         "centroid": doubt,
         "spread": more,
         "covariance": product,
-        "length": np.array([2 * math.pi * seam * (2 if drawn.around else 1)]),
+        "length": np.array([2 * math.pi * seam * (2 if ring else 1)]),
     }

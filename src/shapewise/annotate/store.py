@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,9 @@ CREATE TABLE IF NOT EXISTS edits (
     uid TEXT PRIMARY KEY, at TEXT DEFAULT CURRENT_TIMESTAMP, "case" TEXT, frame INTEGER, slice INTEGER,
     version INTEGER, objects TEXT NOT NULL, costs TEXT NOT NULL,
     UNIQUE ("case", frame, slice, version)
+);
+CREATE TABLE IF NOT EXISTS exported (
+    "case" TEXT, frame INTEGER, slice INTEGER, PRIMARY KEY ("case", frame, slice)
 );
 """
 
@@ -168,6 +171,18 @@ class Store:
                 'SELECT "case", frame, slice, costs FROM edits ORDER BY rowid'
             ).fetchall()
         return [(Place(*row[:3]), json.loads(row[3])) for row in rows]
+
+    def note_exported(self, places: Iterable[Place]) -> None:
+        """Keep that the table now has these slices from here."""
+        rows = [(place.case, place.frame, place.slice) for place in places]
+        with self._lock, self._blamed(), self._transaction():
+            self._connection.executemany("INSERT OR IGNORE INTO exported VALUES (?, ?, ?)", rows)
+
+    def exported(self) -> set[Place]:
+        """The slices that the table has ever had from here."""
+        with self._lock, self._blamed():
+            rows = self._connection.execute('SELECT "case", frame, slice FROM exported').fetchall()
+        return {Place(*row) for row in rows}
 
     def _read(self, place: Place) -> State:
         found = self._connection.execute(
