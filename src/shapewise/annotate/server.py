@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from shapewise.annotate.export import export
 from shapewise.annotate.implied import implied_region
 from shapewise.annotate.numbers import OBJECTS, Grid, measure
-from shapewise.annotate.schema import Edit, Objects, Picture
+from shapewise.annotate.schema import MOST_POINTS, Edit, Objects, Picture
 from shapewise.annotate.shapes import Mask
 from shapewise.annotate.store import Conflict, Place, State, Store
 from shapewise.annotate.suggestion import Suggestions
@@ -115,6 +115,7 @@ def _add_looking(app: FastAPI, room: Room) -> None:
             "unit": room.unit,
             "out": room.out.name,
             "suggests": room.suggestions is not None,
+            "most_points": MOST_POINTS,
         }
 
     @app.get("/api/cases/{case}")

@@ -88,8 +88,8 @@ export function copyAbove(desk) {
 }
 
 // Fill what lies between the nearest annotated slices, this one or above it and below it, class by class.
-export async function interpolate(desk) {
-  const here = desk.slice, index = desk.index, filled = new Map();
+export function interpolate(desk) {
+  const here = desk.slice, filled = new Map();
   for (const name of desk.study.classes) {
     const slices = Object.keys(desk.states).map(Number).filter((s) => desk.states[s].objects[name]);
     const first = Math.max(...slices.filter((s) => s <= here)), last = Math.min(...slices.filter((s) => s > here));
@@ -104,12 +104,7 @@ export async function interpolate(desk) {
       filled.set(slice, { ...filled.get(slice), [name]: object });
     }
   }
-  for (const [slice, objects] of filled) {
-    if (index !== desk.index) return;
-    await desk.go(slice);
-    desk.putAll(objects);
-  }
-  await desk.go(here);
+  for (const [slice, objects] of filled) desk.putAll(objects, null, slice);
   desk.notice(filled.size ? `Filled ${filled.size} slices.` : "There is nothing to fill between two annotated slices.");
 }
 
@@ -132,6 +127,6 @@ export function otherPhase(desk) {
 }
 
 export function step(desk, by) {
-  const index = (desk.opening ?? desk.index) + by;
+  const index = desk.wanted + by;
   if (index >= 0 && index < desk.study.cases.length) return desk.open(index);
 }

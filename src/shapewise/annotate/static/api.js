@@ -1,6 +1,6 @@
 // Talking to the server: every request carries the token of the page's address.
 
-const token = new URLSearchParams(location.search).get("token") ?? "";
+export const token = new URLSearchParams(location.search).get("token") ?? "";
 
 export class Refused extends Error {
   constructor(status, body) {

@@ -1,10 +1,10 @@
 // What lies on the desk: the case, the slice, its objects, the class and tool at hand; and undo and redo.
 
-import { measure, readCase, readRegion, suggest } from "./api.js";
+import { measure, readCase, readRegion, suggest, token } from "./api.js";
 import { Clock } from "./clock.js";
 import { Outbox } from "./outbox.js";
 import { Pictures } from "./picture.js";
-import { Steps } from "./steps.js";
+import { keyOf, Steps } from "./steps.js";
 import { View } from "./view.js";
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
@@ -12,16 +12,19 @@ const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 export class Desk extends EventTarget {
   constructor(study) {
     super();
-    Object.assign(this, { study, index: -1, slice: 0, active: study.classes[0], tool: "ellipse", draft: null });
+    // wanted: the case that was last asked for, be it open or not to be read; dragging: a hand holds something
+    Object.assign(this, { study, index: -1, wanted: -1, slice: 0, dragging: false });
+    Object.assign(this, { active: study.classes[0], tool: "ellipse", draft: null });
     Object.assign(this, { crosshair: [0, 0], pointing: false, handle: null, live: null, numbers: {}, outlined: true });
     Object.assign(this, { region: null, regionOn: false, suggestions: new Map(), pixels: null });
     Object.assign(this, { states: {}, unit: study.unit, loading: false, clock: new Clock() });
     this.view = new View();
-    this.steps = new Steps(`shapewise steps ${study.out}`, ({ name, frame }) => this.indexOf(name, frame) >= 0);
+    // By the token, which is the log's own: another study may have the same address, and a table of the same name.
+    this.steps = new Steps(`shapewise steps ${token}`, ({ name, frame }) => this.indexOf(name, frame) >= 0);
     this.undone = Promise.resolve();
-    this.conflictKey = `shapewise conflicts ${study.out}`;
+    this.conflictKey = `shapewise conflicts ${token}`;
     this.conflicts = JSON.parse(sessionStorage.getItem(this.conflictKey) ?? "[]");
-    this.outbox = new Outbox(({ name, frame }) => this.indexOf(name, frame), `shapewise ${study.out}`, {
+    this.outbox = new Outbox(({ name, frame }) => this.indexOf(name, frame), `shapewise ${token}`, {
       status: () => this.tell("status"),
       conflict: (place, mine, theirs) => this.meetConflict(place, mine, theirs),
       refused: (place, error) => this.meetRefusal(place, error),
@@ -44,12 +47,16 @@ export class Desk extends EventTarget {
     return this.study.cases[this.index];
   }
 
-  get place() {
-    return { name: this.case.name, frame: this.case.frame, slice: this.slice };
+  placeOf(slice) {
+    return { name: this.case.name, frame: this.case.frame, slice };
+  }
+
+  stateOf(slice) {
+    return this.states[slice] ?? { version: 0, objects: {} };
   }
 
   get state() {
-    return this.states[this.slice] ?? { version: 0, objects: {} };
+    return this.stateOf(this.slice);
   }
 
   // The slice's objects; while a hand drags one, as they are under the hand.
@@ -71,8 +78,9 @@ export class Desk extends EventTarget {
 
   // Open a case; its slice in the middle, or the one asked for.
   async open(index, slice) {
-    Object.assign(this, { loading: true, opening: index });
+    Object.assign(this, { loading: true, opening: index, wanted: index });
     this.tell("change");
+    const onTheirWay = [...this.outbox.queue]; // the answer may be older than that they arrived
     const found = await readCase(index).catch((error) => error);
     if (this.opening !== index) return; // a person who was quicker wants another one by now
     this.loading = false;
@@ -82,20 +90,23 @@ export class Desk extends EventTarget {
       return this.notice(found.message);
     }
     const meta = found;
-    const sameSize = this.meta && String(this.meta.size) === String(meta.size);
+    const sameSize = this.meta && same(this.meta.size, meta.size);
+    const sameGrid = sameSize && same(this.meta.spacing, meta.spacing);
     Object.assign(this, { index, meta, states: meta.states, suggestions: new Map(), draft: null, live: null, pixelsOf: null });
     this.pictures = new Pictures(index, meta);
-    for (const item of this.outbox.queue) {
-      if (item.name === this.case.name && item.frame === this.case.frame) {
-        this.states[item.slice] = { version: item.base + 1, objects: item.objects };
-      }
+    const here = ({ name, frame }) => name === this.case.name && frame === this.case.frame;
+    for (const { slice: at, base, objects } of [...onTheirWay, ...this.outbox.queue].filter(here)) {
+      if (base >= this.stateOf(at).version) this.states[at] = { version: base + 1, objects };
     }
-    if (!sameSize) this.view.show(meta.size.slice(1), meta.spacing?.slice(1));
+    for (const { place, mine } of this.conflicts) {
+      if (here(place)) this.states[place.slice] = { ...this.stateOf(place.slice), objects: mine };
+    }
+    if (!sameGrid) this.view.show(meta.size.slice(1), meta.spacing?.slice(1));
     if (!sameSize) this.crosshair = meta.size.slice(1).map((length) => Math.round(length / 2));
     const middle = Math.floor(meta.size[0] / 2);
     await this.go(slice ?? middle);
     const url = new URL(location);
-    url.hash = `${this.case.name}/${this.case.frame}`;
+    url.hash = encodeURIComponent(`${this.case.name}/${this.case.frame}`);
     history.replaceState(null, "", url);
     if (index + 1 < this.study.cases.length) readCase(index + 1).catch(() => {}); // opened before it is asked for
   }
@@ -128,8 +139,8 @@ export class Desk extends EventTarget {
     this.tell("change");
   }
 
-  key(name = this.active) {
-    return `${this.case.name}/${this.case.frame}/${this.slice}/${name}`;
+  key(name = this.active, slice = this.slice) {
+    return `${keyOf(this.placeOf(slice))}/${name}`;
   }
 
   touch(gesture) {
@@ -141,18 +152,25 @@ export class Desk extends EventTarget {
     this.putAll({ [name]: drawn }, merge);
   }
 
-  putAll(changes, merge = null) {
-    const objects = { ...this.state.objects, ...changes };
-    for (const [name, drawn] of Object.entries(changes)) if (drawn === null) delete objects[name];
-    this.steps.add(this.place, this.state.version, this.state.objects, objects, merge);
-    this.send(objects, Object.keys(changes), merge);
+  putAll(changes, merge = null, slice = this.slice) {
+    const { version, objects: before } = this.stateOf(slice), after = { ...before, ...changes };
+    for (const [name, drawn] of Object.entries(changes)) if (drawn === null) delete after[name];
+    this.steps.add(this.placeOf(slice), version, before, after, merge);
+    this.send(after, Object.keys(changes), merge, slice);
   }
 
-  send(objects, names, merge = null) {
-    const costs = Object.fromEntries(names.map((name) => [name, this.clock.take(this.key(name))]));
-    const version = this.outbox.add(this.place, this.state.version, objects, costs, merge);
-    this.states[this.slice] = { version, objects };
-    this.steps.sent(this.place, version);
+  send(objects, names, merge = null, slice = this.slice) {
+    const place = this.placeOf(slice), conflict = this.conflictAt(place);
+    let { version } = this.stateOf(slice);
+    if (conflict) {
+      conflict.mine = objects; // nothing goes to the server before its person has chosen
+      this.keepConflicts(this.conflicts);
+    } else {
+      const costs = Object.fromEntries(names.map((name) => [name, this.clock.take(this.key(name, slice))]));
+      version = this.outbox.add(place, version, objects, costs, merge);
+    }
+    this.states[slice] = { version, objects };
+    this.steps.sent(place, version);
     this.live = null;
     this.touched();
   }
@@ -229,9 +247,13 @@ export class Desk extends EventTarget {
 
   // The later of two tabs is told. What it had drawn stays in the tab until its person chooses.
   meetConflict(place, mine, theirs) {
-    const others = this.conflicts.filter(({ place: p }) => String([p.name, p.frame, p.slice]) !== String([place.name, place.frame, place.slice]));
     this.steps.forget(place);
-    this.keepConflicts([...others, { place, mine, theirs }]);
+    if (this.indexOf(place.name, place.frame) === this.index) this.states[place.slice] = { ...theirs, objects: mine };
+    this.keepConflicts([...this.conflicts.filter((each) => each !== this.conflictAt(place)), { place, mine, theirs }]);
+  }
+
+  conflictAt(place) {
+    return this.conflicts.find((each) => keyOf(each.place) === keyOf(place));
   }
 
   keepConflicts(conflicts) {
@@ -242,12 +264,13 @@ export class Desk extends EventTarget {
   }
 
   async settle(keepMine) {
-    const [{ place, mine, theirs }, ...others] = this.conflicts;
+    const conflict = this.conflicts[0], { place, theirs } = conflict;
     if (!(await this.visit(place))) return this.keepConflicts(this.conflicts);
+    this.keepConflicts(this.conflicts.filter((each) => each !== conflict));
     this.states[place.slice] = theirs;
     this.steps.forget(place);
-    if (keepMine) this.putAll({ ...Object.fromEntries(Object.keys(theirs.objects).map((n) => [n, null])), ...mine });
-    else this.touched();
-    this.keepConflicts(others);
+    const nothing = Object.fromEntries(Object.keys(theirs.objects).map((name) => [name, null]));
+    if (keepMine) this.putAll({ ...nothing, ...conflict.mine });
+    else await this.open(this.index, this.slice); // the other tab may have gone on since
   }
 }

@@ -52,6 +52,7 @@ const SHOWN_ONLY = [
   ["Slices", "Ctrl+Z, Ctrl+Y", "undo, redo"],
   ["Slices", "Ctrl+S", "write the table"],
 ];
+const LOOKS = new Set(TABLE.filter(([group]) => group === "Look").flatMap(([, keys]) => keys).concat("?"));
 const BINDINGS = new Map(TABLE.flatMap(([, keys, , action]) => keys.map((key) => [key, action])));
 
 function enter(desk, event) {
@@ -70,29 +71,35 @@ function escape(desk) {
 
 export function listen(desk, { help, write }) {
   addEventListener("keydown", (event) => {
-    if (!desk.meta || help.open || event.target.matches("select, input:not([type=range])")) return;
+    if (help.open || event.target.matches("select, input:not([type=range])")) return;
     if (event.target.matches("input[type=range]") && event.key in ARROWS) return;
     if (event.target.matches("button") && (event.key === "Enter" || event.key === " ")) return;
     const action = find(event);
     if (event.key === " ") desk.spaceHeld = true;
     if (!action && event.key !== " ") return;
     event.preventDefault();
-    if (!action || (desk.loading && !["n", "b"].includes(event.key))) return;
+    const elsewhere = ["n", "b"].includes(event.key.toLowerCase()) || event.key === "?";
+    if (!action || desk.dragging || ((desk.loading || !desk.meta) && !elsewhere)) return;
     const before = desk.active, chooses = /^[1-9]$/.test(event.key);
-    if (!chooses) desk.touch(!event.repeat);
+    if (!chooses) desk.touch(!event.repeat && !looks(event)); // looking is no work on an object
     action(desk, event);
     if (chooses) desk.touch(desk.active !== before); // spent on the class that was chosen
   });
   addEventListener("keyup", (event) => event.key === " " && (desk.spaceHeld = false));
 
+  function looks({ key, altKey }) {
+    return key in ARROWS ? altKey : LOOKS.has(lowered(key));
+  }
+
   function find(event) {
-    const { key } = event, lower = key.length === 1 ? key.toLowerCase() : key;
-    if (event.ctrlKey || event.metaKey) {
+    const { key } = event, lower = lowered(key);
+    const types = event.getModifierState("AltGraph"); // brackets, on some keyboards, and no shortcut
+    if ((event.ctrlKey || event.metaKey) && !types) {
       if (lower === "z") return event.shiftKey ? () => desk.redo() : () => desk.undo();
       return { y: () => desk.redo(), s: write }[lower];
     }
     if (key in ARROWS) return () => arrow(event);
-    if (event.altKey) return undefined;
+    if (event.altKey && !types) return undefined;
     if (key === "?") return () => help.showModal();
     const name = /^[1-9]$/.test(key) ? desk.study.classes[key - 1] : undefined;
     if (name) return shown(() => Object.assign(desk, { active: name, handle: null, draft: null }));
@@ -125,4 +132,5 @@ export function fillHelp(dialog) {
   }
 }
 
+const lowered = (key) => (key.length === 1 ? key.toLowerCase() : key);
 const pretty = (key) => (key.length === 1 ? key.toUpperCase() : key);

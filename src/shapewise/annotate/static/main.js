@@ -51,8 +51,8 @@ function showCase(desk) {
   const other = study.cases.find((each) => each.patient === found?.patient && each.frame !== found.frame);
   $("phase").hidden = !other;
   if (other) $("phase").textContent = `to ${other.phase ?? `frame ${other.frame}`}`;
-  $("previous-case").disabled = desk.index <= 0;
-  $("next-case").disabled = desk.index >= study.cases.length - 1;
+  $("previous-case").disabled = desk.wanted <= 0;
+  $("next-case").disabled = desk.wanted >= study.cases.length - 1;
   $("where").textContent = desk.meta ? `slice ${desk.slice + 1} of ${desk.depth}` : "";
 }
 
@@ -154,6 +154,16 @@ function listen(desk) {
   click("export", () => write(desk));
 }
 
+// The case that the address names, -1 where it names none.
+function asked(desk) {
+  try {
+    const [name, frame] = decodeURIComponent(location.hash.slice(1)).split("/");
+    return desk.indexOf(name, Number(frame));
+  } catch {
+    return -1; // no such encoding
+  }
+}
+
 async function start() {
   let study;
   try {
@@ -173,8 +183,7 @@ async function start() {
   showStatus(desk);
   if (desk.conflicts.length) desk.tell("conflict", desk.conflicts[0]);
   desk.outbox.flush();
-  const [name, frame] = decodeURIComponent(location.hash.slice(1)).split("/");
-  await desk.open(Math.max(0, desk.indexOf(name, Number(frame))));
+  await desk.open(Math.max(0, asked(desk)));
   $("canvas").focus();
 }
 

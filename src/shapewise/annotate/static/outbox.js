@@ -11,7 +11,8 @@ export class Outbox {
   // indexOf: from {name, frame} to the case's index; on: {status, conflict, refused}
   constructor(indexOf, storageKey, on) {
     Object.assign(this, { indexOf, storageKey, on, sending: null, failures: 0, timer: null });
-    this.queue = JSON.parse(sessionStorage.getItem(storageKey) ?? "[]");
+    const kept = JSON.parse(sessionStorage.getItem(storageKey) ?? "[]");
+    this.queue = kept.map((item) => ({ ...item, tried: true }));
     addEventListener("online", () => this.flush());
     addEventListener("beforeunload", (event) => this.queue.length && event.preventDefault());
   }
@@ -25,10 +26,11 @@ export class Outbox {
     return this.queue.findLast((item) => same(item, place));
   }
 
-  // Returns the version that the slice will have. Nudges that still wait are one edit.
+  // Returns the version that the slice will have. Nudges that still wait are one edit, but for one that was sent
+  // before: the server may have it, although its answer was lost.
   add(place, base, objects, costs, merge) {
     const last = this.queue.at(-1);
-    if (merge && last && last !== this.sending && last.merge === merge && same(last, place)) {
+    if (merge && last && !last.tried && last.merge === merge && same(last, place)) {
       last.objects = objects;
       for (const [name, cost] of Object.entries(costs)) {
         const sum = last.costs[name] ?? { seconds: 0, gestures: 0 };
@@ -54,6 +56,7 @@ export class Outbox {
     while (this.queue.length) {
       const item = (this.sending = this.queue[0]);
       const { uid, base, objects, costs } = item;
+      item.tried = true;
       try {
         await saveSlice(this.indexOf(item), item.slice, { uid, base, objects, costs });
         this.queue.shift();

@@ -35,7 +35,7 @@ class Pointer {
     canvas.focus();
     canvas.setPointerCapture(event.pointerId);
     desk.touch(event.button === 0);
-    desk.pointing = false;
+    Object.assign(desk, { pointing: false, dragging: true });
     this.drag = { start: where(event), last: where(event), moved: false, ...begin(desk, event) };
   }
 
@@ -50,6 +50,7 @@ class Pointer {
     const { desk, drag: done } = this;
     if (!done) return;
     this.drag = null;
+    desk.dragging = false;
     desk.touch(false);
     if (good && !done.moved) done.click?.(desk.view.toImage(where(event)), event);
     else if (good && desk.live) desk.put(desk.active, desk.live[desk.active]);
@@ -144,6 +145,8 @@ function hover(desk, event) {
 
 // One more corner, or extreme point; the fourth extreme point makes the ellipse, `close` the polygon.
 export function addDraftPoint(desk, at, close) {
+  const most = desk.study.most_points;
+  if (!close && desk.draft?.length >= most) return desk.notice(`A polygon has ${most} corners at most: close it.`);
   const points = close ? desk.draft : [...(desk.draft ?? []), [...at]];
   desk.draft = points;
   if (desk.tool === "polygon" && close) place(desk, { kind: "polygon", points });

@@ -4,7 +4,7 @@ const MERGED = 1200; // ms between nudges that are one step
 const MOST = 100; // steps in storage
 const LONGEST = 1_000_000; // characters: edits that wait to be sent need the rest of the storage
 
-const keyOf = ({ name, frame, slice }) => `${name}/${frame}/${slice}`;
+export const keyOf = ({ name, frame, slice }) => `${name}/${frame}/${slice}`;
 
 export class Steps {
   // there: whether a step's case is still in the study
