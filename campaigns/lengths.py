@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from command_line import Parser, whole_number
@@ -74,8 +75,10 @@ def main() -> None:
         if any(case.mask is None for case in cases):
             raise DataError(given.data, expected="a mask of every training case", found="none for some")
         preprocessing = build_preprocessing(experiment)
-        images = torch.from_numpy(prepare_images(cases, preprocessing, Path(cache)).images[:])
-        masks = torch.from_numpy(prepare_masks(cases, study.classes, preprocessing, Path(cache))[:]).long()
+        images = torch.from_numpy(np.array(prepare_images(cases, preprocessing, Path(cache)).images))
+        masks = torch.from_numpy(
+            np.array(prepare_masks(cases, study.classes, preprocessing, Path(cache)))
+        ).long()
         with torch.inference_mode():
             parts = images.unsqueeze(1).float().split(TOGETHER)
             logits = torch.cat([network(part) for part in parts]).double()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from campaigns.conftest import Script
 from shapewise.config import load_experiment
 from shapewise.runs import train
@@ -13,9 +15,10 @@ EXPERIMENT = Path(__file__).parents[2] / "experiments" / "demo_projection.yaml"
 
 
 def test_a_projection_has_the_masks_lengths_whatever_its_sharpness(
-    script: Script, phantom: Path, tmp_path: Path
+    script: Script, phantom: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     train(load_experiment(EXPERIMENT, ["training.epochs=1"]), phantom, tmp_path / "run")
+    capfd.readouterr()  # what the training said
     status, out, error = script("lengths", tmp_path / "run", "--data", phantom, "--cases", "2")
     assert status == 0, error
     header, *lines = out.splitlines()
