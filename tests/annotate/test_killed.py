@@ -19,7 +19,7 @@ import pytest
 
 from shapewise.annotate.numbers import OBJECTS
 
-KILLS, TOKEN, SLICES = 120, "token", 5
+KILLS, TOKEN, SLICES = 200, "token", 5
 
 
 class Page:
