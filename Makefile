@@ -33,12 +33,13 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install ## the loss beside cross-entropy and other losses, curves for docs/performance.md, a step of ENet, the loader
+bench: install ## the loss beside cross-entropy and other losses, curves for docs/performance.md, a step of ENet, the loader, the annotation page
 	$(BIN)/python benchmarks/bars.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/enet_step.py --size 256
 	$(BIN)/python benchmarks/projection.py
 	$(BIN)/python benchmarks/loader.py
+	$(BIN)/python benchmarks/page.py
 
 clean:
 	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis

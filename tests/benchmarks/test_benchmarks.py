@@ -63,3 +63,10 @@ def test_projection() -> None:
     output = run("projection.py", "--size", "24", "--batch", "1", "--rounds", "2", "--times", "1")
     assert "2 rounds, kernel" in output
     assert "2 rounds, plain" in output
+
+
+@pytest.mark.skipif(not Path("/usr/bin/chromium").exists(), reason="no /usr/bin/chromium")
+def test_page() -> None:
+    output = run("page.py", "--images", "1", "2", "--slices", "20", "--size", "32")
+    assert "20 slices of 32 x 32 in 1 image(s): open in" in output
+    assert "in 2 image(s): open in" in output
