@@ -13,6 +13,7 @@ from shapewise.constraints import (
     present_classes,
     relate,
 )
+from shapewise.projection import annotated_moments
 
 NAN, INF = math.nan, math.inf
 SIZES = {"volume": 1, "centroid": 2, "covariance": 3, "length": 1}
@@ -84,6 +85,17 @@ def test_classes_are_there_if_they_have_a_volume_or_at_least_a_value() -> None:
     both = present_classes({"volume": volume, "centroid": centroid})
     assert both.tolist() == [[True, False, True, False, True]]
     assert present_classes({"centroid": centroid}).tolist() == [[False, False, True, False, True]]
+
+
+def test_a_volume_that_may_be_0_need_not_be() -> None:
+    lower, upper = torch.tensor([0.0, 0.0, 0.0, NAN, 4.0, NAN]), torch.tensor([NAN, INF, 9.0, 0.0, INF, 5.0])
+    reference = torch.tensor([NAN, NAN, NAN, NAN, NAN, 0.0])
+    volume = Bounds(*(each.reshape(1, -1, 1) for each in (lower, upper, reference)))
+    there = [[True, True, True, False, True, False]]
+    assert present_classes({"volume": volume}).tolist() == there
+    assert annotated_moments({"volume": volume}, 2).present.tolist() == there
+    contradicted = Bounds(torch.full((1, 1, 1), NAN), torch.zeros(1, 1, 1), torch.full((1, 1, 1), 9.0))
+    assert not present_classes({"volume": contradicted}).any()
 
 
 def test_a_relation_is_dropped_where_a_class_is_absent() -> None:

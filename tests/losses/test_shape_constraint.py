@@ -141,6 +141,15 @@ class TestTargets:
             assert loss(prediction, {"volume": bounds}).item() == pytest.approx(expected)
         assert loss(prediction, {"volume": Bounds.constant(9.0, 20.0)}).item() == pytest.approx(1.0)
 
+    @pytest.mark.parametrize("upper", [NAN, math.inf])
+    def test_a_volume_from_0_on_says_of_no_class_that_it_is_absent(self, upper: float) -> None:
+        free, click = torch.zeros(1, 1, 1), torch.tensor([[[4.5, 5.5]]])
+        given = {"volume": Bounds(free, free + upper), "centroid": click}
+        report = hinge("volume", "centroid").report(square(), given)
+        # One pixel off, as with a click alone; a volume has no upper bound to break.
+        assert report.total.item() == pytest.approx((1 - 0.1) / 5)
+        assert report.satisfied["volume"] == 1
+
     def test_a_lower_bound_beside_a_known_value_leaves_the_upper_to_the_margin(self) -> None:
         known = torch.full((1, 1, 1), 5.0)
         bounds = Bounds(known - 4, torch.full((1, 1, 1), NAN), known)

@@ -130,21 +130,30 @@ def only_absent(constraint: Constraint, present: Tensor) -> Constraint:
     return constraint._replace(lower=lower, upper=upper)
 
 
-def present_classes(values: Mapping[str, Tensor]) -> Tensor:
+def present_classes(given: Mapping[str, Tensor | Bounds]) -> Tensor:
     """Tell which classes an annotation says are there.
 
     Args:
-        values: descriptor -> annotated values ``(B, K, C)``, NaN where unknown; at least one.
+        given: descriptor -> annotated values ``(B, K, C)``, NaN where unknown, or bounds; at least one.
 
     Returns:
-        ``(B, K)`` bool: the volume is positive, or, where no volume is known, any value is known.
+        ``(B, K)`` bool: something is known, and the volume is neither 0 nor bounded to be. A volume from 0
+        on, open above, may be any.
 
     >>> present_classes({"volume": torch.tensor([[[9.0], [0.0], [torch.nan]]])})
     tensor([[ True, False, False]])
     """
-    known = torch.cat(list(values.values()), dim=-1).isfinite().any(-1)
-    volume = values.get("volume")
-    return known if volume is None else known & (volume[..., 0].nan_to_num(1.0) > 0)
+    centers = [each.center() if isinstance(each, Bounds) else each for each in given.values()]
+    known = torch.cat(centers, dim=-1).isfinite().any(-1)
+    volume = given.get("volume")
+    if volume is None:
+        return known
+    if not isinstance(volume, Bounds):
+        return known & ~(volume[..., 0] <= 0)
+    absent = volume.upper <= 0
+    if volume.reference is not None:
+        absent = absent | (volume.reference <= 0)
+    return known & ~absent[..., 0]
 
 
 def relate(value: Tensor, relation: Relation, absent: Tensor) -> Constraint:

@@ -48,7 +48,7 @@ def object_spread(
     """Find how far every annotated object spreads along each axis, from the best of what is known of it.
 
     In this order, number by number: its spread; the square root of its covariance's diagonal; the spread of
-    the disc (``r / 2``) or ball (``r / sqrt 5``) of its volume; the fallback.
+    the disc (``r / 2``) or ball (``r / sqrt 5``) of its volume, if that is not 0; the fallback.
 
     Args:
         ndim: 2 or 3.
@@ -66,7 +66,9 @@ def object_spread(
     """
     known = fallback
     if volume is not None:
-        known = _prefer(_ball_spread(volume, ndim).expand(*volume.shape[:-1], ndim), known)
+        # 0 is the volume of what is not there, or a lower bound that tells nothing of a size.
+        ball = _ball_spread(volume.masked_fill(volume <= 0, math.nan), ndim)
+        known = _prefer(ball.expand(*volume.shape[:-1], ndim), known)
     if covariance is not None:
         diagonal = [i for i, (row, column) in enumerate(_monomials(2, ndim)) if row == column]
         known = _prefer(covariance[..., diagonal].clamp_min(0).sqrt(), known)

@@ -211,7 +211,7 @@ def _bounds(
         given[name],
         _rule(name, margins, len(frame.size)),
         spread=_spread(known, frame.size),
-        present=present_classes(known),
+        present=present_classes(given),
     )
     unit, origin = unit_and_origin(name, np.asarray(frame.step), np.asarray(frame.offset))
     lower, upper = (side.numpy() * unit + origin for side in (allowed.lower, allowed.upper))

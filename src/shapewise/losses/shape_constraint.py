@@ -197,7 +197,7 @@ class ShapeConstraintLoss(nn.Module):
         given = self._annotated(target, probs.detach())
         known = {name: x.center() if isinstance(x, Bounds) else x for name, x in given.items()}
         spread = self._object_spread(known, objects)
-        present = present_classes(known) if known else objects.new_ones(objects.shape[:2], dtype=torch.bool)
+        present = present_classes(given) if given else objects.new_ones(objects.shape[:2], dtype=torch.bool)
         found = {}
         for d in self._unconstrained_volume:
             rule, none = self._rule(d, objects), torch.full_like(values[d.name], math.nan)
