@@ -184,6 +184,19 @@ def test_validation_leaves_no_trace() -> None:
     assert penalty.multiplier("volume").item() == 1.0
 
 
+@pytest.mark.parametrize("resumes", [False, True])
+def test_what_is_first_seen_in_inference_mode_is_trained_afterwards(resumes: bool) -> None:
+    penalty, saved = AugmentedLagrangian(), AugmentedLagrangian()
+    gathered(saved, [[2.0]])
+    with torch.inference_mode():
+        if resumes:
+            penalty.load_state_dict(saved.state_dict())
+        penalty(torch.tensor([[1.0]]), "volume")
+    gathered(penalty, [[4.0]])
+    penalty.start_epoch(1)
+    assert penalty.multiplier("volume").item() == (3.0 if resumes else 4.0)
+
+
 def test_an_interrupted_epoch_resumes_with_what_it_had_gathered() -> None:
     penalty = AugmentedLagrangian()
     gathered(penalty, [[1.0]])

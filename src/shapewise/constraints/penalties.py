@@ -231,6 +231,7 @@ class AugmentedLagrangian(Penalty):
         self.get_buffer(_FORCE + _name(key)).add_(gathered[0])
         self.get_buffer(_COUNT + _name(key)).add_(gathered[1])
 
+    @torch.inference_mode(False)  # a buffer made in inference mode could not be updated outside of it
     def _prepare(self, key: str, shape: torch.Size, device: torch.device) -> None:
         for name in (prefix + _name(key) for prefix in (_MULTIPLIER, _FORCE, _COUNT)):
             if not hasattr(self, name):
@@ -242,6 +243,7 @@ class AugmentedLagrangian(Penalty):
         if known != tuple(shape):
             raise ArgumentError("z", expected=f"(B, *{known}) as before for {key!r}", found=tuple(shape))
 
+    @torch.inference_mode(False)
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Make the buffers that a saved state holds: a fresh penalty has none before its first call."""
         for key, value in state_dict.items():
