@@ -364,6 +364,18 @@ def test_a_guess_that_misleads_costs_a_round_and_no_more() -> None:
     torch.testing.assert_close(broken.probs, cold.probs)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_a_guess_may_be_of_another_type(dtype: torch.dtype) -> None:
+    truth = disc((12.0, 12.0), 6.0)
+    moments = annotated_moments(described(truth, MOMENTS["spread"]), 2)
+    near = moment_projection(truth.roll(2, 2).log(), moments).multipliers.to(dtype)
+    found = moment_projection(truth.roll(2, 2).log(), moments, near=near)
+    assert found.probs.dtype == found.multipliers.dtype == torch.float32
+    torch.testing.assert_close(
+        found.probs, moment_projection(truth.roll(2, 2).log(), moments, near=near.float()).probs
+    )
+
+
 def test_a_guess_of_another_shape_is_refused() -> None:
     truth = disc((12.0, 12.0), 6.0)
     moments = annotated_moments(described(truth, MOMENTS["spread"]), 2)

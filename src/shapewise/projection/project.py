@@ -86,9 +86,11 @@ def moment_projection(
         log_probs = precise.log_softmax(1).clamp_min(FLOOR)
         there = torch.cat([torch.ones_like(moments.present[:, :1]), moments.present], 1)
         there = there.reshape(*there.shape, *[1] * (logits.ndim - 2))
-        if near is not None and near.shape != moments.known.shape:
-            expected = f"of shape {tuple(moments.known.shape)}"
-            raise ArgumentError("near", expected=expected, found=tuple(near.shape))
+        if near is not None:
+            if near.shape != moments.known.shape:
+                expected = f"of shape {tuple(moments.known.shape)}"
+                raise ArgumentError("near", expected=expected, found=tuple(near.shape))
+            near = near.to(log_probs)
         log_probs, moments = log_probs.masked_fill(~there, -math.inf), moments.like(log_probs)
         problem = Problem(log_probs, moments)
         if moments.variance is not None:
