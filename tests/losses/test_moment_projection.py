@@ -110,6 +110,15 @@ def test_a_missing_descriptor_is_named() -> None:
         )
 
 
+def test_a_belief_is_projected_in_place_of_the_input_and_has_its_shape() -> None:
+    loss = MomentProjectionLoss(NAMES, softmax=True)
+    found = loss.report(logits(), mask(), belief=logits(seed=1))
+    torch.testing.assert_close(found.target, loss.report(logits(seed=1), mask()).target)
+    for belief in (logits(batch=1), logits()[:, :2], logits()[..., :1]):
+        with pytest.raises(ArgumentError, match=r"`belief` to be of shape \(2, 3, 32, 32\)"):
+            loss.report(logits(), mask(), belief=belief)
+
+
 @pytest.mark.parametrize("fill", [0.0, 1e4, -1e4])
 def test_gradients_are_finite_for_flat_and_saturated_predictions(fill: float) -> None:
     given = torch.zeros(2, 3, 32, 32)

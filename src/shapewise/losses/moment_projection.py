@@ -107,7 +107,7 @@ class MomentProjectionLoss(nn.Module):
         target: Target,
         *,
         near: Tensor | None = None,
-        belief: Logits | Probs | None = None,
+        belief: Tensor | None = None,
     ) -> ProjectionReport:
         """Return the loss with the distribution that its target is made of; see ``forward``.
 
@@ -117,7 +117,13 @@ class MomentProjectionLoss(nn.Module):
             near: multipliers to begin with, ``(B, K, P)``. Keep ``projection.multipliers`` of every image,
                 and half the iterations will do in the next epoch.
             belief: what is projected in place of ``input``, of the same kind and shape: what a teacher says.
+
+        Raises:
+            ArgumentError: as ``forward``, and where ``near`` or ``belief`` has another shape.
         """
+        if belief is not None and belief.shape != input.shape:
+            expected = f"of shape {tuple(input.shape)}"
+            raise ArgumentError("belief", expected=expected, found=tuple(belief.shape))
         with torch.autocast(input.device.type, enabled=False):
             log_probs = self._log_probs(input)
             prior = log_probs if belief is None else self._log_probs(belief)
