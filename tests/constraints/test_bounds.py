@@ -42,6 +42,14 @@ def test_sides_broadcast_against_each_other() -> None:
     assert bounds.active.shape == (2, 3, 4, 2)
 
 
+def test_a_reference_broadcasts_with_the_sides() -> None:
+    one, many = torch.ones(1), torch.zeros(2, 3, 1)
+    for bounds in (Bounds(many, many + 2, one), Bounds(one - 1, one + 1, many)):
+        assert bounds.reference is not None
+        assert bounds.reference.shape == bounds.lower.shape == bounds.upper.shape == (2, 3, 1)
+    assert bounds.expand((2, 3, 4)).center().shape == (2, 3, 4)
+
+
 def test_the_center_is_the_best_guess_of_the_value() -> None:
     lower, upper = column(1.0, 1.0, -INF, -INF, 1.0), column(3.0, INF, 3.0, INF, 3.0)
     assert str(Bounds(lower, upper).center().tolist()) == "[2.0, 1.0, 3.0, nan, 2.0]"
@@ -83,6 +91,7 @@ def test_refuses_bounds_that_are_upside_down_and_says_where() -> None:
     ("make", "name"),
     [
         (lambda: Bounds(torch.zeros(2), torch.zeros(3)), "lower"),
+        (lambda: Bounds(torch.zeros(2), torch.ones(2), torch.zeros(3)), "reference"),
         (lambda: Bounds.around(column(1.0), relative=-0.1), "relative"),
         (lambda: Bounds.around(column(1.0), absolute=NAN), "absolute"),
         (lambda: Bounds.constant(lower=NAN), "lower"),

@@ -69,6 +69,7 @@ class TestErrors:
             (torch.full((2, 32, 32), 4), "labels from 0 to 3, but got labels from 4 to 4"),
             (torch.full((2, 32, 32), -1), "labels from 0 to 3, but got labels from -1 to -1"),
             (torch.full((2, 32, 32), NAN), "labels from 0 to 3, but got labels from nan to nan"),
+            (hearts() / 2, r"labels that are whole numbers, but got the label [01]\.5"),
             (255 * encoded(hearts()), "one-hot mask of values from 0 to 1, but got values from 0 to 255"),
             (encoded(hearts()) - 1, "values from 0 to 1, but got values from -1 to 0"),
             ({"volume": torch.zeros(2, 3, 1)}, "a mapping with 'centroid' in it, but got only volume"),

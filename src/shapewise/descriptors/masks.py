@@ -22,8 +22,8 @@ def one_hot(target: Tensor, probs: Probs, *, first: int = 0) -> Probs:
         ``(B, K - first, *S)``.
 
     Raises:
-        ArgumentError: the shape does not fit, a label is outside the classes, or a one-hot mask leaves
-            0 to 1. The last two are not looked for while ``torch.compile`` traces.
+        ArgumentError: the shape does not fit, a label is no whole number or outside the classes, or a
+            one-hot mask leaves 0 to 1. All but the shape is not looked at while ``torch.compile`` traces.
 
     >>> one_hot(torch.tensor([[[0, 2]]]), torch.zeros(1, 3, 1, 2), first=1).tolist()
     [[[[0.0, 0.0]], [[0.0, 1.0]]]]
@@ -62,6 +62,8 @@ def checked_mask(target: Tensor, probs: Probs) -> Tensor:
         raise ArgumentError("target", expected=expected, found=tuple(plain.shape))
     each = plain.reshape(batch, 1, *space).to(probs.dtype)
     _check_range(each, max(1, classes - 1), "labels")
+    if plain.is_floating_point():
+        _check_whole(plain)
     return each
 
 
@@ -82,3 +84,13 @@ def _check_range(mask: Tensor, largest_allowed: int, what: str) -> None:
         kind = what.split()[-1]
         found = f"{kind} from {smallest:g} to {largest:g}"
         raise ArgumentError("target", expected=f"{what} from 0 to {largest_allowed}", found=found)
+
+
+def _check_whole(labels: Tensor) -> None:
+    """Refuse labels between two classes, such as a soft or a resampled mask has: they are of neither."""
+    if torch.compiler.is_compiling():
+        return
+    between = labels != labels.trunc()
+    if bool(between.any()):
+        found = f"the label {labels[between][0].item():g}"
+        raise ArgumentError("target", expected="labels that are whole numbers", found=found)
