@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass
 
 import torch
@@ -25,7 +25,7 @@ class Bounds:
         lower: the smallest allowed values, ``(B, K, C)``, ``(B, C)`` for a pair of classes, or anything that
             broadcasts to those.
         upper: the largest allowed values, broadcasting against ``lower``.
-        reference: the values that the interval was put around, where there are any.
+        reference: the values that the interval was put around, where there are any; broadcasting likewise.
         validate: look for ``lower > upper``; waits for an accelerator, so the loss leaves it out for
             intervals that it made itself. Always left out while ``torch.compile`` traces.
 
@@ -47,10 +47,12 @@ class Bounds:
     validate: InitVar[bool] = True
 
     def __post_init__(self, validate: bool) -> None:
-        if self.lower.shape != self.upper.shape:
-            shape = _common_shape(self.lower, self.upper)
-            object.__setattr__(self, "lower", self.lower.expand(shape))
-            object.__setattr__(self, "upper", self.upper.expand(shape))
+        given = {"lower": self.lower, "upper": self.upper, "reference": self.reference}
+        parts = {name: part for name, part in given.items() if part is not None}
+        if any(part.shape != self.lower.shape for part in parts.values()):
+            shape = _common_shape(parts)
+            for name, part in parts.items():
+                object.__setattr__(self, name, part.expand(shape))
         if validate and not torch.compiler.is_compiling():
             _require_ordered(self.lower, self.upper)
 
@@ -179,13 +181,15 @@ def _require_margin(name: str, margin: float | Tensor) -> None:
         raise ArgumentError(name, expected="a finite number of at least 0", found=margin)
 
 
-def _common_shape(lower: Tensor, upper: Tensor) -> torch.Size:
-    try:
-        return (lower - upper).shape
-    except RuntimeError as error:
-        found = f"{tuple(lower.shape)} and {tuple(upper.shape)}"
-        expected = "of a shape that broadcasts with that of `upper`"
-        raise ArgumentError("lower", expected=expected, found=found) from error
+def _common_shape(parts: Mapping[str, Tensor]) -> torch.Size:
+    shape = parts["upper"].shape
+    for name, part in parts.items():
+        try:
+            shape = torch.broadcast_shapes(part.shape, shape)
+        except RuntimeError as error:
+            expected = f"of a shape that broadcasts with {tuple(shape)}"
+            raise ArgumentError(name, expected=expected, found=tuple(part.shape)) from error
+    return shape
 
 
 def _require_ordered(lower: Tensor, upper: Tensor) -> None:
