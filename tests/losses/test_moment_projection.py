@@ -127,3 +127,16 @@ def test_gradients_are_finite_for_flat_and_saturated_predictions(fill: float) ->
     MomentProjectionLoss(NAMES, softmax=True)(given, mask()).backward()
     assert given.grad is not None
     assert given.grad.isfinite().all()
+
+
+def test_an_absent_class_that_the_network_rules_out_costs_nothing() -> None:
+    bare = mask().masked_fill(mask() == 2, 0)
+    given = logits()
+    given[:, 2] = -torch.inf
+    given.requires_grad_()
+    total = MomentProjectionLoss(NAMES, softmax=True)(given, bare)
+    total.backward()
+    expected = MomentProjectionLoss(NAMES, softmax=True)(given.detach()[:, :2], bare)
+    torch.testing.assert_close(total.detach(), expected)
+    assert given.grad is not None
+    assert given.grad.isfinite().all()

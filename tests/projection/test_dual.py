@@ -80,3 +80,11 @@ def test_an_absent_class_takes_no_part() -> None:
     second = problem.hessian(found.probs, moments.lower).unflatten(1, (2, -1)).unflatten(3, (2, -1))[:, 1]
     assert (second == 0).all()
     assert found.value.isfinite().all()
+
+
+def test_a_pixel_that_is_no_background_for_sure_has_a_partition() -> None:
+    moments = moments_of((5, 7), NAMES["spread"])
+    log_probs = torch.zeros(2, 3, 5, 7, dtype=torch.float64)
+    log_probs[:, 0, 2, 3] = -math.inf
+    found = Problem(log_probs, moments).evaluate(torch.zeros_like(moments.lower), moments.lower)
+    torch.testing.assert_close(found.value, log_probs.logsumexp(1).flatten(1).sum(1))

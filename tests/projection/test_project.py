@@ -413,6 +413,14 @@ def test_sharpening_within_moments_leaves_the_absent_absent() -> None:
     assert (sharper[:, 2] == 0).all()
 
 
+def test_sharpening_keeps_the_volume_though_a_pixel_is_no_background_for_sure() -> None:
+    probs = torch.tensor([0.7, 0.3])[None, :, None, None].repeat(1, 1, 8, 8)
+    probs[..., 2, 2] = torch.tensor([0.0, 1.0])
+    volume = annotated_moments(described(probs, ("volume",)), 2)
+    sharper = sharpen_within(probs, 3.0, volume, iterations=40, ridge=0.0)
+    assert sharper[:, 1].sum().item() == pytest.approx(probs[:, 1].sum().item(), rel=0.02)
+
+
 def test_where_numbers_contradict_one_another_the_volume_is_kept() -> None:
     # A disc of radius 6 has a spread of 3 along each axis; with less there is no room for its volume.
     values = {

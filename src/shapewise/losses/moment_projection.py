@@ -130,7 +130,9 @@ class MomentProjectionLoss(nn.Module):
             moments = self._moments(prior.detach(), target)
             projection = moment_projection(prior.detach(), moments, iterations=self.iterations, near=near)
             target_probs = sharpen_within(projection.probs, self.sharpening, moments)
-            each = -(target_probs * log_probs).sum(1).flatten(1).mean(1)
+            # Where the target is 0 it costs nothing to rule a class out, by a logit of -inf even.
+            costs = torch.where(target_probs > 0, -target_probs * log_probs, 0.0)
+            each = costs.sum(1).flatten(1).mean(1)
         if self.reduction != "none":
             each = each.mean() if self.reduction == "mean" else each.sum()
         return ProjectionReport(each, projection, target_probs)
