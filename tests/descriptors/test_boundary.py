@@ -209,3 +209,12 @@ def test_the_images_are_those_of_the_probabilities():
     # A TypeError where the run-time type checker comes first.
     with pytest.raises((ArgumentError, TypeError), match="images"):
         edge_length(torch.ones(2, 1, 4, 4), torch.ones(2, 1, 4, 5), sigma=1.0)
+
+
+def test_a_laplacian_that_was_built_in_inference_mode_serves_training():
+    shape = (3, 17)  # of no other test
+    with torch.inference_mode():
+        laplacian(shape)
+    probs = torch.rand(51, 1, requires_grad=True)
+    (laplacian(shape) @ probs).sum().backward()
+    assert probs.grad is not None

@@ -295,6 +295,7 @@ def _cut(maps: Tensor, scratch: _Scratch) -> Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # what is kept must serve training too
 def _laplacian(shape: tuple[int, ...], neighbours: Neighbours) -> Tensor:
     pixels = torch.arange(torch.Size(shape).numel()).reshape(shape)
     pairs, weights = [], []
