@@ -46,3 +46,8 @@ def test_values_and_gradients_are_finite_in_half_precision() -> None:
 def test_refuses_a_sigma_without_a_meaning(sigma: float) -> None:
     with pytest.raises(ArgumentError, match="`sigma`"):
         EdgeLengthLoss(sigma)(torch.ones(1, 2, 4, 4), torch.ones(1, 1, 4, 4))
+
+
+def test_refuses_an_input_without_objects() -> None:
+    with pytest.raises(ArgumentError, match="`input` to be of two classes or more"):
+        EdgeLengthLoss(0.5, softmax=True)(torch.ones(1, 1, 4, 4), torch.ones(1, 1, 4, 4))

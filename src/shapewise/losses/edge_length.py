@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from shapewise.descriptors import edge_length
+from shapewise.errors import ArgumentError
 from shapewise.losses.inputs import probabilities
 from shapewise.typing import Image, Logits, Probs
 
@@ -40,10 +41,13 @@ class EdgeLengthLoss(nn.Module):
             images: ``(B, C, *S)``, in the frame of the input.
 
         Raises:
-            ArgumentError: a shape does not fit, or sigma is not positive.
+            ArgumentError: a shape does not fit, there is no class but the background, or sigma is not
+                positive.
         """
         with torch.autocast(input.device.type, enabled=False):
             probs = probabilities(input, softmax=self.softmax, sigmoid=False)
+            if probs.shape[1] < 2:
+                raise ArgumentError("input", expected="of two classes or more", found=tuple(input.shape))
             lengths = edge_length(probs[:, 1:], images, sigma=self.sigma)
         space = probs.shape[2:]
         total: Tensor = lengths.sum(1).mean() / math.prod(space) ** (1 - 1 / len(space))
