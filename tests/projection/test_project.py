@@ -266,6 +266,30 @@ def test_numbers_that_no_distribution_has_leave_the_image_as_it_is_predicted() -
     assert others > overlap(logits[:1].softmax(1), truth[:1]) - 0.05
 
 
+@pytest.mark.parametrize("others", [True, False])
+def test_an_object_larger_than_the_image_leaves_it_as_it_is_predicted(others: bool) -> None:
+    values = {"volume": torch.tensor([[[900.0]]])}
+    if others:
+        values |= {"centroid": torch.tensor([[[12.0, 9.5]]]), "spread": torch.tensor([[[6.0, 6.0]]])}
+    logits = noise(torch.zeros(1, 2, 24, 20))
+    found = project(logits, values, iterations=60)
+    torch.testing.assert_close(found.probs, logits.softmax(1))
+    assert not found.converged.any()
+
+
+@pytest.mark.parametrize("rounds", [12, 40, 100])
+@pytest.mark.parametrize("volume", [20.0, 200.0])
+def test_no_object_is_erased_because_its_numbers_cannot_be_met(volume: float, rounds: int) -> None:
+    values = {
+        "volume": torch.tensor([[[volume]]]),
+        "centroid": torch.tensor([[[-6.0, 9.0]]]),  # outside of the image
+        "covariance": torch.tensor([[[4.0, 0.0, 4.0]]]),
+    }
+    found = project(noise(torch.zeros(1, 2, 24, 20)), values, iterations=rounds)
+    assert found.probs[:, 1].sum() > volume / 2
+    assert not found.converged.any()
+
+
 def test_the_default_rounds_are_enough_for_most_images() -> None:
     truth = soft(batch=16, size=(64, 64)).float()
     found = project(0.1 * noise(truth), described(truth, MOMENTS["covariance"]))
@@ -433,3 +457,15 @@ def test_where_numbers_contradict_one_another_the_volume_is_kept() -> None:
     volume, spread = (describe_together(found, (name,))[name] for name in ("volume", "spread"))
     assert volume.item() == pytest.approx(math.pi * 36, rel=0.02)
     assert 2.8 < spread.mean() < 3.2
+
+
+def test_numbers_that_contradict_one_another_by_far_are_not_met_and_that_is_said() -> None:
+    values = {
+        "volume": torch.tensor([[[math.pi * 36]]], dtype=torch.float64),
+        "centroid": torch.tensor([[[12.0, 12.0]]], dtype=torch.float64),
+        "spread": torch.tensor([[[2.2, 2.2]]], dtype=torch.float64),  # of a disc it is 3
+    }
+    found = project(torch.zeros(1, 2, 25, 25, dtype=torch.float64), values, iterations=100)
+    assert found.probs[:, 1].sum().item() == pytest.approx(math.pi * 36, rel=0.1)
+    assert found.residual.max() > 0.25
+    assert not found.converged.any()

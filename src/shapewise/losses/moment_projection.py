@@ -34,7 +34,7 @@ class MomentProjectionLoss(nn.Module):
     the prediction with it. No gradient goes through the target.
 
     **Absent classes** (volume 0) have no place in the target. A class, or a number, that is NaN is left as it
-    is predicted, and so is an image whose numbers no distribution has.
+    is predicted, and so is an image whose numbers no distribution has, unless they are nearly met.
 
     Args:
         descriptors: moments to be met, among ``volume``, ``centroid``, ``spread``, ``covariance``,

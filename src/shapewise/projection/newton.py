@@ -26,6 +26,16 @@ No distribution is more compact than a full ellipse of its volume: an annotator'
 larger volume and a smaller spread cannot be met. Were both to give way, volumes would come out too small.
 """
 
+FAR = 0.25
+"""Sizes of the object that a moment may still be off, at rest against the ridge, and count as met.
+
+Numbers that err by a fifth leave volumes a tenth off at most, `VOLUME` sees to that: a volume this far off is
+one that no distribution has.
+"""
+
+LOST = 0.5
+"""Likewise, how far a search may take a volume below its bound: what is gone breaks no other moment."""
+
 
 class Solution(NamedTuple):
     """Where the search ended.
@@ -33,7 +43,7 @@ class Solution(NamedTuple):
     Attributes:
         multipliers: λ, ``(B, K, P)``.
         residual: by how much the moments lie outside their bounds, in sizes of their object, ``(B, K, P)``.
-        converged: ``(B,)`` bool: nothing is left to gain.
+        converged: ``(B,)`` bool: nothing is left to gain, and no moment is `FAR` off.
     """
 
     multipliers: Tensor
@@ -51,8 +61,9 @@ def minimise(
     none of it asks the device for an answer. A λ between two bounds keeps its sign, which says from which of
     them its constraint is measured; it rests at 0 while its moment lies between them.
 
-    An image whose moments end farther from where they must be than they began, because no distribution has
-    them, gets λ = 0: its own prediction.
+    An image whose numbers no distribution has gets λ = 0: its own prediction. That is one whose moments end
+    farther from where they must be than they began; one that comes to rest with a volume `FAR` off; and one
+    that has `LOST` an object on the way.
 
     Args:
         problem: the dual.
@@ -110,15 +121,18 @@ def _rests(slope: Tensor, size: Tensor, accuracy: float) -> Tensor:
 
 
 def _conclude(
-    begun: Tensor, ended: Tensor, at: Tensor, converged: Tensor, moments: AnnotatedMoments
+    begun: Tensor, ended: Tensor, at: Tensor, resting: Tensor, moments: AnnotatedMoments
 ) -> Solution:
-    """Keep what was found where its moments are no farther off than they began, and λ = 0 elsewhere."""
+    """Keep what was found, and λ = 0 where no distribution has the moments; see `minimise`."""
     before, after = _outside(begun, moments), _outside(ended, moments)
     worse = after.flatten(1).amax(1) > before.flatten(1).amax(1)
-    where = worse[:, None, None]
+    volume, least = ended[..., 0], moments.lower[..., 0] - LOST * moments.size
+    lost = moments.known[..., 0] & (volume < begun[..., 0]) & (volume < least)
+    given_up = worse | lost.any(1) | (resting & (after[..., 0] > FAR).any(1))
+    where = given_up[:, None, None]
     residual = torch.where(where, before, after)
-    measured = ~residual.isnan().flatten(1).any(1)
-    return Solution(torch.where(where, 0.0, at), residual, converged & ~worse & measured)
+    met = (residual <= FAR).flatten(1).all(1)  # False for NaN
+    return Solution(torch.where(where, 0.0, at), residual, resting & ~given_up & met)
 
 
 def _gaps(sums: Tensor, moments: AnnotatedMoments) -> tuple[Tensor, Tensor]:

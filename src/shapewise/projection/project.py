@@ -34,7 +34,7 @@ class Projection(NamedTuple):
         multipliers: λ, ``(B, K, P)``.
         residual: how far the moments are from where they must be, in sizes of their object, ``(B, K, P)``; 0
             between two bounds. Where an error is allowed for, they must be where `doubted` moves them.
-        converged: ``(B,)`` bool: nothing is left to gain.
+        converged: ``(B,)`` bool: nothing is left to gain, no moment a quarter of its object's size off.
     """
 
     probs: Tensor
@@ -67,7 +67,8 @@ def moment_projection(
     Returns:
         The projection, at least in float32, without a gradient. Absent classes have probability 0. An image
         that has not converged says so, and has the best distribution found on the way; its own prediction,
-        if it ends farther from its moments than it began.
+        if it ends farther from its moments than it began, comes to rest a quarter of an object's volume off,
+        or loses more than half of an object.
 
     Raises:
         ArgumentError: the logits do not fit the moments, or the multipliers them.

@@ -12,6 +12,7 @@
 #include "tilted.h"
 
 constexpr double SHRINK = 0.25, SUFFICIENT = 1e-4, JITTER = 1e-6, ROUNDING = 1e-6;  // as in newton.py
+constexpr double FAR = 0.25, LOST = 0.5;  // as there
 
 // All (batch, objects, count), but for size, (batch, objects); near may be null.
 struct Dual {
@@ -104,14 +105,15 @@ public:
         }
     }
 
-    // What was found if its moments are no farther off than they began, else 0.
+    // What was found, or 0 where no distribution has the moments.
     void conclude(const Solution& out, long image) const {
-        const bool worse = farthest(sums) > farthest(begun);
-        out.converged[image] = rests() && !worse;
+        const bool failed = given_up();
+        out.converged[image] = rests() && !failed;
         for (long i = 0; i < n; ++i) {
-            out.multipliers[start + i] = worse ? 0 : at[i];
-            out.residual[start + i] = outside(worse ? begun : sums, i);
-            if (std::isnan(out.residual[start + i])) out.converged[image] = false;
+            const double residual = outside(failed ? begun : sums, i);
+            out.multipliers[start + i] = failed ? 0 : at[i];
+            out.residual[start + i] = residual;
+            if (!(residual <= FAR)) out.converged[image] = false;  // nor for NaN
         }
     }
 
@@ -141,6 +143,17 @@ private:
         double most = 0;
         for (long i = 0; i < n; ++i) most = std::max(most, outside(sums, i));
         return most;
+    }
+
+    // Whether moments ended farther off than they began, a volume at rest is far off, or an object is lost.
+    bool given_up() const {
+        if (farthest(sums) > farthest(begun)) return true;
+        for (long i = 0; i < n; i += count) {
+            if (!dual.known[start + i]) continue;
+            const bool less = sums[i] < begun[i] && sums[i] < dual.lower[start + i] - LOST * size(i);
+            if (less || (rests() && outside(sums, i) > FAR)) return true;
+        }
+        return false;
     }
 
     // The slope of the cost, and the sign that each multiplier has or takes next.
