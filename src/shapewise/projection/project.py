@@ -59,7 +59,8 @@ def moment_projection(
         logits: ``(B, 1 + K, *S)``, background first, 2-D or 3-D; log-probabilities will do.
         moments: of the K objects, see `annotated_moments`.
         ridge: weight of λ²/2, in sizes of the object; keeps λ small where no distribution has the moments.
-        iterations: of Newton's method, at most. About twelve are needed from nothing, six from near by.
+        iterations: of Newton's method, at most. About twelve are needed from nothing, six from near by;
+            objects of a few pixels need twice as many.
         accuracy: largest slope of the cost, in sizes of the object, that counts as converged.
         near: multipliers to be tried first, ``(B, K, P)``, such as those that an image had an epoch before;
             an image's are left out if they are no numbers.
