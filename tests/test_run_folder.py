@@ -50,6 +50,17 @@ def test_another_experiment_is_refused_with_the_key_that_differs(tmp_path: Path)
         start(run, other)
 
 
+@pytest.mark.parametrize("classes", [("RV",), ("LV", "RV")])
+def test_data_of_other_classes_is_refused_and_not_written_down(
+    tmp_path: Path, classes: tuple[str, ...]
+) -> None:
+    run = RunFolder(tmp_path)
+    start(run, EXPERIMENT)
+    with pytest.raises(RunError, match=f"the classes that the run began with, LV, found {', '.join(classes)}$"):
+        run.start(EXPERIMENT, data_root=Path("data"), classes=classes)
+    assert run.read_record().classes == ("LV",)
+
+
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(RunError, match="other files"):

@@ -16,6 +16,7 @@ from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
 from shapewise.data.table import read_table, write_table
 from shapewise.errors import ConfigError, DataError, DivergedError, RunError, TableError
+from shapewise.run_folder import RunFolder
 from shapewise.runs import evaluate, train
 from shapewise.training.log import read_log
 
@@ -242,6 +243,16 @@ def test_training_further_removes_the_results_of_fewer_epochs(
     assert all((run / name).exists() for name in results)
     train(load_experiment(path, ["training.epochs=2"]), phantom, run)
     assert not any((run / name).exists() for name in results)
+
+
+def test_data_whose_labels_have_changed_places_are_not_measured(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    run = RunFolder(tmp_path / "run")
+    classes = ("LV", "Myo", "RV")
+    run.start(load_experiment(experiment_file()), data_root=phantom, classes=classes)
+    with pytest.raises(RunError, match="began with, LV, Myo, RV, found RV, Myo, LV"):
+        evaluate(run.path)
 
 
 def test_a_table_with_a_missing_row_stops_before_training(

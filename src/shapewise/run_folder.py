@@ -118,14 +118,22 @@ class RunFolder:
         self.read_record()
         return load_experiment(self.experiment_file)
 
+    def check_classes(self, classes: tuple[str, ...]) -> None:
+        """Raise `RunError` unless a data folder has the run's classes, in the order of its labels."""
+        if (began := self.read_record().classes) != classes:
+            expected = f"the classes that the run began with, {', '.join(began)}"
+            raise RunError(self.path, expected=expected, found=", ".join(classes))
+
     def start(self, experiment: Experiment, *, data_root: Path, classes: tuple[str, ...]) -> None:
         """Create the folder, or check that what it holds is this experiment, to be resumed.
 
         Raises:
-            RunError: the folder holds another experiment, or files that are no run.
+            RunError: the folder holds another experiment, or files that are no run; or the data have other
+                classes than they had.
         """
         if self.record_file.exists():
             self._check_same(experiment)
+            self.check_classes(classes)
         elif holds_files(self.path):
             raise RunError(
                 self.path, expected="an empty or new folder, or a run to resume", found="other files"

@@ -162,12 +162,17 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
 
     Returns:
         The rows of that table.
+
+    Raises:
+        RunError: the run cannot be used, or the data have other classes than it was trained with.
     """
     run = RunFolder(out)
     experiment, record = run.read_experiment(), run.read_record()
     load_plugins(experiment, run.path)
     root = Path(record.data_root) if root is None else root
-    study = read_split(run, build_study(experiment, root), split)
+    study = build_study(experiment, root)
+    run.check_classes(study.classes)
+    study = read_split(run, study, split)
     supervision = experiment.supervision
     return evaluate_cases(
         load_network(run, experiment, study.classes),
