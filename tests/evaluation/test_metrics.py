@@ -72,7 +72,7 @@ class TestDistances:
 
     def test_a_longer_bar_by_hand(self) -> None:
         # One voxel (2 mm) against five in a row: distances 0 one way; 0, 2, 4, 6, 8 back.
-        predicted, annotated = np.zeros((1, 8)), np.zeros((1, 8))
+        predicted, annotated = np.zeros((2, 8)), np.zeros((2, 8))
         predicted[0, 0], annotated[0, :5] = 1, 1
         distances = surface_distances_mm(predicted, annotated, (1.0, 2.0))
         assert distances == pytest.approx((6 + 0.8 * 2, 20 / 6))
@@ -90,6 +90,21 @@ class TestDistances:
         ball, hollow = np.ones((5, 5, 5)), np.ones((5, 5, 5))
         hollow[2, 2, 2] = 0  # a cavity makes its six face neighbours surface, one voxel inside the other
         assert surface_distances_mm(ball, hollow, (1.0, 1.0, 1.0))[1] == pytest.approx(6 / (98 + 98 + 6))
+
+    @pytest.mark.parametrize("axis", [0, 1, 2])
+    def test_a_single_slice_is_measured_within_its_plane(self, axis: int) -> None:
+        rows, columns = np.indices((60, 60))
+        discs = [(rows - 30) ** 2 + (columns - centre) ** 2 <= 20**2 for centre in (28, 32)]
+        in_plane = surface_distances_mm(*discs, (1.5, 0.5))
+        slices = [np.expand_dims(disc, axis) for disc in discs]
+        spacing = np.insert((1.5, 0.5), axis, 10.0)
+        assert surface_distances_mm(*slices, spacing) == in_plane
+        assert in_plane[1] > 1
+
+    def test_single_voxels_are_compared_too(self) -> None:
+        one = np.ones((1, 1, 1))
+        assert surface_distances_mm(one, one, (1.0, 2.0, 3.0)) == (0, 0)
+        assert surface_distances_mm(one, 0 * one, (1.0, 2.0, 2.0)) == (3, 3)
 
     def test_both_empty_is_zero_and_a_miss_is_the_diagonal(self) -> None:
         empty, spacing = np.zeros((4, 6, 6)), (10.0, 2.0, 1.0)

@@ -2,7 +2,8 @@
 
 The distances are taken between surface voxels (the object minus its erosion by one voxel, face neighbours)
 with SciPy's exact Euclidean distance transform, which honours anisotropic spacing; MONAI, which defines both
-measures the same way, is the oracle in the tests.
+measures the same way, is the oracle in the tests. An axis of one voxel has no neighbours and counts as none:
+a volume of a single slice is measured within its plane.
 
 ========================  ======  =======================================
 masks                     Dice    distances
@@ -70,7 +71,7 @@ def surface_distances_mm(
         ArgumentError: The shapes differ, or the spacing has not one positive number an axis.
 
     Examples:
-        >>> surface_distances_mm([[1, 1, 1]], [[0, 1, 1]], (1.0, 5.0))[1]
+        >>> surface_distances_mm([[1, 1, 1], [0, 0, 0]], [[0, 1, 1], [0, 0, 0]], (1.0, 5.0))[1]
         1.0
         >>> surface_distances_mm([[0, 0, 0, 0]], [[1, 0, 0, 0]], (3.0, 1.0))
         (5.0, 5.0)
@@ -81,6 +82,9 @@ def surface_distances_mm(
         return 0.0, 0.0
     if not one.any() or not other.any():
         return (miss := diagonal_mm(one.shape, steps)), miss
+    wide = [axis for axis, size in enumerate(one.shape) if size > 1] or [0]
+    flat, steps = [one.shape[axis] for axis in wide], tuple(steps[axis] for axis in wide)
+    one, other = one.reshape(flat), other.reshape(flat)
     window = ndimage.find_objects((one | other).astype(np.uint8))[0]
     surface, reference = _surface(one[window]), _surface(other[window])
     there, back = _distances(surface, reference, steps), _distances(reference, surface, steps)
