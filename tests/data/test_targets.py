@@ -133,6 +133,16 @@ def test_a_case_without_rows_is_refused() -> None:
         targets(table(*complete()[:6]))
 
 
+def test_a_row_of_a_slice_that_there_is_not_is_named() -> None:
+    """Slices counted from 1 were trained shifted by one, and the last slice's rows fell away in silence."""
+    numbers = complete()
+    beyond = rows(("anna", 1, 2), "LV", volume=[4.0])
+    with pytest.raises(TableError, match=r"case anna frame 1: expected slices from 0 to 1, found slice 2$"):
+        targets(table(*numbers, beyond))
+    for elsewhere in (("anna", 3, 2), ("carl", 1, 9)):
+        assert targets(table(*numbers, rows(elsewhere, "LV", volume=[4.0]))).annotated.all()
+
+
 def test_rows_of_another_frame_or_of_volumes_are_named() -> None:
     numbers = pd.DataFrame(rows(("anna", 3, 0), "RV", volume=[4.0]))
     whole = numbers.assign(slice=pd.array([None] * len(numbers), "Int64"))

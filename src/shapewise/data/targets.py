@@ -59,12 +59,14 @@ def table_targets(
         The targets, aligned with the samples.
 
     Raises:
-        TableError: A case has no row, an annotated slice lacks one, or is in mm and no spacing is known.
+        TableError: A case has no row or one about a slice that it has not; an annotated slice lacks a row, or
+            is in mm and no spacing is known.
         ArgumentError: A descriptor is not registered, or has no unit and a frame stretches its slice.
     """
     path = str(table.attrs.get("path", "descriptor table"))
     if len(table) and table["slice"].isna().all():
         raise TableError(path, expected="rows about slices", found="rows about whole volumes only")
+    _require_slices(path, table, samples)
     in_px = np.array([(frame.step, frame.offset) for frame in frames], float)
     return looked_up(
         table[table["slice"].notna()],
@@ -74,6 +76,19 @@ def table_targets(
         np.stack([in_px, physical(frames, spacings)]),
         path,
     )
+
+
+def _require_slices(path: str, table: pd.DataFrame, samples: Sequence[tuple[str, int, int]]) -> None:
+    """Refuse rows about slices that their scan has not: whoever counts from 1 has shifted all the others."""
+    slices: dict[tuple[str, int], list[int]] = {}
+    for case, frame, index in samples:
+        slices.setdefault((case, frame), []).append(index)
+    places = table.loc[table["slice"].notna(), ["case", "frame", "slice"]].drop_duplicates()
+    for case, frame, index in places.itertuples(index=False):
+        there = slices.get((case, int(frame)), [index])
+        if index not in there:
+            expected = f"slices from {min(there)} to {max(there)}"
+            raise TableError(f"{path}, case {case} frame {frame}", expected=expected, found=f"slice {index}")
 
 
 class Place(NamedTuple):
