@@ -17,7 +17,7 @@ from shapewise.data.layouts import find_cases
 from shapewise.data.table import read_table, write_table
 from shapewise.errors import ConfigError, DataError, DivergedError, RunError, TableError
 from shapewise.run_folder import RunFolder
-from shapewise.runs import evaluate, train
+from shapewise.runs import evaluate, start, train
 from shapewise.training.log import read_log
 
 ExperimentFile = Callable[..., Path]
@@ -228,6 +228,23 @@ def test_another_number_of_epochs_is_another_cosine(
     train(load_experiment(path, [decay, "training.epochs=1"]), phantom, tmp_path / "run")
     with pytest.raises(RunError, match=r"training\.epochs"):
         train(load_experiment(path, [decay, "training.epochs=2"]), phantom, tmp_path / "run")
+
+
+def test_fewer_epochs_than_a_run_has_are_refused_and_not_written_down(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    path, run = experiment_file(), RunFolder(tmp_path / "run")
+
+    def begin(epochs: int) -> None:
+        experiment = load_experiment(path, [f"training.epochs={epochs}"])
+        start(run, experiment, build_study(experiment, phantom), phantom, tmp_path)
+
+    begin(5)
+    run.log_file.write_text("epoch,seconds\n0,1\n1,1\n2,1\n")  # and then it was killed
+    with pytest.raises(RunError, match=r"at least the 3 epochs .* found training\.epochs=2"):
+        begin(2)
+    assert run.read_experiment().training.epochs == 5
+    begin(3)
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory")

@@ -112,9 +112,17 @@ def prepare(
 
 
 def start(run: RunFolder, experiment: Experiment, study: Study, root: Path, folder: Path) -> None:
-    """Write down what a run is told, or check that a run to be resumed was told the same."""
+    """Write down what a run is told, or check that a run to be resumed was told the same.
+
+    Raises:
+        RunError: it was told something else, or has more epochs behind it than it is now asked for.
+    """
     split = build_split(experiment, study)
     check_split(run, split)
+    if (trained := len(read_log(run.log_file))) > (asked := experiment.training.epochs):
+        expected = f"at least the {trained} epochs that it has behind it"
+        found = f"training.epochs={asked} (choose another --out for a shorter training)"
+        raise RunError(run.path, expected=expected, found=found)
     plugins = tuple(Path(plugin).name for plugin in experiment.plugins)
     run.start(experiment.model_copy(update={"plugins": plugins}), data_root=root, classes=study.classes)
     for plugin, name in zip(experiment.plugins, plugins, strict=True):
