@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shapewise.config import Experiment, parse_experiment
-from shapewise.errors import RunError
+from shapewise.errors import ConfigError, RunError
 from shapewise.run_folder import RunFolder, discarded_on_error, flatten, taken, write_text
 
 EXPERIMENT = parse_experiment({"name": "one"}, where="test")
@@ -66,6 +66,28 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="other files"):
         start(RunFolder(tmp_path), EXPERIMENT)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("left", [".unfinished-1", "run.json"])
+def test_a_folder_whose_first_start_was_killed_can_be_started_again(tmp_path: Path, left: str) -> None:
+    run = RunFolder(tmp_path)
+    if left == "run.json":
+        start(run, EXPERIMENT)
+        run.experiment_file.unlink()
+    else:
+        (tmp_path / left).mkdir()
+        (tmp_path / left / "run.json").write_text("{")
+    start(run, EXPERIMENT)
+    assert run.read_experiment() == EXPERIMENT
+
+
+def test_an_experiment_that_a_trained_run_has_lost_is_named(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    start(run, EXPERIMENT)
+    run.split_file.write_text("patient,split\n")
+    run.experiment_file.unlink()
+    with pytest.raises(ConfigError, match=r"experiment\.yaml: expected a readable"):
+        start(run, EXPERIMENT)
 
 
 def test_another_format_is_refused(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shapewise.config import Experiment, dump_experiment, load_experiment
 from shapewise.errors import RunError
-from shapewise.whole_file import whole_file
+from shapewise.whole_file import UNFINISHED, whole_file
 
 FORMAT = 1
 RECORD, LOCK = "run.json", ".lock"
@@ -132,8 +132,10 @@ class RunFolder:
                 classes than they had.
         """
         if self.record_file.exists():
-            self._check_same(experiment)
             self.check_classes(classes)
+            # A kill between the first two files left the record alone: nothing was begun.
+            if self.experiment_file.exists() or self.split_file.exists():
+                self._check_same(experiment)
         elif holds_files(self.path):
             raise RunError(
                 self.path, expected="an empty or new folder, or a run to resume", found="other files"
@@ -224,8 +226,9 @@ def lock(file: IO[str]) -> bool:
 
 
 def holds_files(folder: Path) -> bool:
-    """Say whether there is anything in a folder but the lock."""
-    return folder.exists() and any(path.name != LOCK for path in folder.iterdir())
+    """Say whether there is anything in a folder but the lock, and what a kill left of a file's writing."""
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    return any(name != LOCK and not name.startswith(UNFINISHED) for name in names)
 
 
 @contextmanager

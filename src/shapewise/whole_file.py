@@ -10,6 +10,9 @@ from pathlib import Path
 
 from shapewise.errors import DataError
 
+UNFINISHED = ".unfinished-"
+"""How the names of folders begin in which files are being written; a kill leaves them."""
+
 
 @contextmanager
 def whole_file(path: Path, error: type[DataError] = DataError) -> Iterator[Path]:
@@ -28,7 +31,7 @@ def whole_file(path: Path, error: type[DataError] = DataError) -> Iterator[Path]
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=path.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=path.parent) as folder:
             yield Path(folder, path.name)
             # The named file comes last: what it points at is there by then.
             for part in sorted(Path(folder).iterdir(), key=lambda part: part.name == path.name):
