@@ -66,6 +66,15 @@ def test_a_broken_split_file_is_named(run: RunFolder, content: str) -> None:
         read_split(run, STUDY, "test")
 
 
+@pytest.mark.parametrize("name", ["NA", "nan", "null", "None"])
+def test_a_patient_may_be_called_what_pandas_takes_for_nothing(tmp_path: Path, name: str) -> None:
+    split = {"train": [case("a")], "test": [case(name)]}
+    run = RunFolder(tmp_path)
+    write_split(run, split)
+    check_split(run, split)
+    assert read_split(run, Study([case("a"), case(name)], ("LV",), "acdc"), "test").cases == split["test"]
+
+
 def test_other_images_of_the_same_names_are_refused(tmp_path: Path) -> None:
     image = tmp_path / "a_1.nii.gz"
     image.write_bytes(b"1234")

@@ -51,7 +51,7 @@ def check_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
         was, now = (shares.get(patient, "no split") for shares in (written, found))
         expected = f"the patients that the run began with, {patient} in {was}"
         raise RunError(run.split_file, expected=expected, found=f"{patient} in {now}")
-    cases = pd.read_csv(run.cases_file, dtype={"case": str})
+    cases = pd.read_csv(run.cases_file, dtype={"case": str}, keep_default_na=False)
     if lacking := {"case", "frame", "bytes"} - set(cases):
         expected = f"the column {min(lacking)}, as the training wrote it"
         raise RunError(run.cases_file, expected=expected, found="none")
@@ -94,7 +94,7 @@ def _patients(split: Mapping[str, list[Case]]) -> pd.DataFrame:
 
 def _read(run: RunFolder) -> pd.DataFrame:
     try:
-        written = pd.read_csv(run.split_file, dtype=str)
+        written = pd.read_csv(run.split_file, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise RunError(run.split_file, expected="the split of the run", found=error) from None
     if not {"patient", "split"} <= set(written.columns):

@@ -126,6 +126,13 @@ def test_published_file_is_found_beside_the_data(tmp_path: Path) -> None:
     assert read_published(table).loc["patient001", "lv_ef"] == 0.5
 
 
+def test_a_published_patient_may_be_called_na(tmp_path: Path) -> None:
+    table = tmp_path / "reference_biomarkers.csv"
+    table.write_text("patient,lv_ef\nNA,0.5\n007,\n", encoding="utf-8")
+    assert list(read_published(table).index) == ["NA", "007"]
+    assert read_published(table)["lv_ef"].isna().tolist() == [False, True]
+
+
 @pytest.mark.parametrize("text", ["", "name,lv_ef\na,0.5\n", "patient,lv_ef\na,0.5\na,0.6\n"])
 def test_a_bad_published_file_is_named(tmp_path: Path, text: str) -> None:
     table = tmp_path / "reference_biomarkers.csv"

@@ -61,6 +61,18 @@ def test_numeric_case_names_keep_their_zeros(two_runs: list[Path]) -> None:
     assert load_runs(two_runs[:1])[0].metrics["case"].iloc[0] == "001"
 
 
+@pytest.mark.parametrize("name", ["NA", "nan", "null", "None"])
+def test_a_case_and_a_class_may_be_called_what_pandas_takes_for_nothing(
+    name: str, two_runs: list[Path]
+) -> None:
+    for path in two_runs[0].glob("*.csv"):
+        path.write_text(path.read_text().replace("patient001,", f"{name},").replace("LV,", f"{name},"))
+    run = load_runs(two_runs[:1])[0]
+    assert run.classes == ["RV", "Myo", name]
+    assert (name, 1) in run.scans
+    assert run.case(name, 1) is not None
+
+
 def test_optional_tables_may_be_absent(two_runs: list[Path]) -> None:
     for name in ("cases", "log", "values", "biomarkers"):
         (two_runs[0] / f"{name}.csv").unlink()

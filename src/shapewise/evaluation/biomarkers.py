@@ -67,7 +67,7 @@ def read_published(path: Path) -> pd.DataFrame:
         DataError: The file cannot be read, lacks the column `patient` or names a patient twice.
     """
     try:
-        frame = pd.read_csv(path, dtype={"patient": str})
+        frame = pd.read_csv(path, dtype={"patient": str}, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         raise DataError(path, expected="a CSV table of biomarkers", found=error) from error
     if "patient" not in frame or frame["patient"].duplicated().any():

@@ -62,7 +62,13 @@ def refuse(path: Path, bad: pd.Series[bool], *, expected: str, found: str) -> No
 def _read(path: Path) -> pd.DataFrame:
     try:
         content = path.read_bytes()
-        frame = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), skip_blank_lines=False)
+        frame = pd.read_csv(
+            path,
+            dtype=dict.fromkeys(TEXTS, str),
+            skip_blank_lines=False,
+            keep_default_na=False,  # somebody may be called NA
+            na_values=[""],
+        )
     except (OSError, ValueError) as error:
         raise RunError(path, expected="a CSV table", found=error) from None
     if not content.endswith(b"\n"):
