@@ -56,7 +56,9 @@ def test_data_of_other_classes_is_refused_and_not_written_down(
 ) -> None:
     run = RunFolder(tmp_path)
     start(run, EXPERIMENT)
-    with pytest.raises(RunError, match=f"the classes that the run began with, LV, found {', '.join(classes)}$"):
+    with pytest.raises(
+        RunError, match=f"the classes that the run began with, LV, found {', '.join(classes)}$"
+    ):
         run.start(EXPERIMENT, data_root=Path("data"), classes=classes)
     assert run.read_record().classes == ("LV",)
 

@@ -280,11 +280,35 @@ def test_slices_that_the_table_leaves_out_are_not_listed() -> None:
     assert set(found["slice"]) == {1}
 
 
-def test_a_scan_that_the_table_lacks_is_unknown_and_a_missing_row_an_error() -> None:
+def test_a_scan_that_the_table_lacks_is_unknown() -> None:
+    assert look_up(table(two_objects()), key=("p1", 7)) is None
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_the_table_does_not_say_of_a_scan_is_unknown(whole: bool) -> None:
+    objects = two_objects()[None] if whole else two_objects()
+    rows = table(objects)
+    rows = rows[
+        (rows["descriptor"] != "length") & ((rows["class"] != "LV") | (rows["descriptor"] != "spread"))
+    ]
+    rows = rows.assign(slice=pd.array([pd.NA] * len(rows), "Int64")) if whole else rows
+    annotation = look_up(rows, whole=whole)
+    found = compare_values(
+        two_objects(), annotation, key=("p1", 1), frame=IDENTITY, classes=CLASSES, descriptors=DESCRIPTORS
+    )
+    unknown = (found["descriptor"] == "length") | (
+        (found["class"] == "LV") & (found["descriptor"] == "spread")
+    )
+    assert found[unknown]["predicted"].notna().any()
+    assert found[unknown][["annotated", "satisfied"]].isna().all(axis=None)
+    there = found["slice"].isna() | (found["slice"] == 1)
+    assert found[~unknown & there]["satisfied"].all()
+
+
+def test_a_slice_that_the_scan_has_not_is_an_error() -> None:
     rows = table(two_objects())
-    assert look_up(rows, key=("p1", 7)) is None
-    with pytest.raises(TableError, match="length"):
-        look_up(rows[rows["descriptor"] != "length"])
+    with pytest.raises(TableError, match="slices from 0 to 1, found slice 2"):
+        look_up(rows.assign(slice=rows["slice"] + 1))
 
 
 def test_a_mask_in_another_frame_keeps_its_margins() -> None:

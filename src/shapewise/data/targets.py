@@ -39,6 +39,8 @@ def table_targets(
     descriptors: Sequence[str],
     frames: Sequence[Frame],
     spacings: Sequence[tuple[float, ...] | None],
+    *,
+    complete: bool = True,
 ) -> Targets:
     """Look the samples up in a table and move its numbers into their frames.
 
@@ -54,6 +56,7 @@ def table_targets(
         descriptors: Registered names.
         frames: Frame of each sample.
         spacings: Native spacing of each sample in mm, (row, column) last; only needed for rows in mm.
+        complete: Refuse a slice that has only some of its rows; otherwise what they lack is NaN.
 
     Returns:
         The targets, aligned with the samples.
@@ -75,6 +78,7 @@ def table_targets(
         descriptors,
         np.stack([in_px, physical(frames, spacings)]),
         path,
+        complete=complete,
     )
 
 
@@ -105,6 +109,8 @@ def looked_up(
     descriptors: Sequence[str],
     steps: NDArray[np.float64],
     path: str,
+    *,
+    complete: bool,
 ) -> Targets:
     """Fill in what a table says of some places.
 
@@ -115,6 +121,7 @@ def looked_up(
         descriptors: Registered names.
         steps: Step and offset of each place's frame, in px and in mm: (2, N, 2, axes).
         path: What errors call the table.
+        complete: Refuse a place that has only some of its rows.
     """
     rows = _matching(table, places, classes)
     annotated = np.zeros(len(places), bool)
@@ -124,8 +131,9 @@ def looked_up(
     values = {}
     for name in descriptors:
         filled, present = _fill(rows[rows["descriptor"] == name], name, path, steps, places, len(classes))
-        missing = annotated[:, None, None] & ~present & ~said[:, :, None]
-        _require_rows(path, missing, name, places, classes)
+        if complete:
+            missing = annotated[:, None, None] & ~present & ~said[:, :, None]
+            _require_rows(path, missing, name, places, classes)
         values[name] = torch.from_numpy(filled.astype(np.float32))
     return Targets(values, torch.from_numpy(annotated))
 

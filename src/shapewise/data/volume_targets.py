@@ -20,6 +20,8 @@ def volume_targets(
     descriptors: Sequence[str],
     frames: Sequence[Frame],
     spacings: Sequence[tuple[float, ...] | None],
+    *,
+    complete: bool = True,
 ) -> Targets:
     """Look up the whole volumes that the samples are slices of: each gets the numbers of its case frame.
 
@@ -34,6 +36,7 @@ def volume_targets(
         frames: Frame of each sample, the same on all slices of a case frame.
         spacings: Native spacing of each sample in mm, (slice, row, column); only needed for rows in mm. None,
             or (row, column) alone, where it is not known.
+        complete: Refuse a volume that has only some of its rows; otherwise what they lack is NaN.
 
     Returns:
         Targets whose values are (N, Kfg, C, 3), with C components in 3-D.
@@ -57,6 +60,7 @@ def volume_targets(
         descriptors,
         steps,
         path,
+        complete=complete,
     )
     values = {name: each[belongs] for name, each in found.values.items()}
     return Targets(values, found.annotated[belongs])

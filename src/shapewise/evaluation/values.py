@@ -107,6 +107,8 @@ def annotation_from_table(
 ) -> Annotation | None:
     """Look one scan up in a descriptor table; None where it has no row about the scan's slices, or volume.
 
+    What training must be told may be left out here: numbers that the table has no row for are unknown.
+
     Args:
         table: A table as `read_table` returns it.
         key: Case and frame.
@@ -117,7 +119,7 @@ def annotation_from_table(
         whole: Look up what the table says of the whole volume.
 
     Raises:
-        TableError: A slice has some rows but not all, or rows in mm whose spacing is unknown.
+        TableError: There are rows about a slice that the scan has not, or in mm where its spacing is unknown.
     """
     case, frame = key
     about = table["slice"].isna() if whole else table["slice"].notna()
@@ -130,7 +132,7 @@ def annotation_from_table(
     identity = Frame((1.0, 1.0), (0.0, 0.0), shape[1:])
     frames, spacings = [identity] * len(samples), [spacing] * len(samples)
     look_up = volume_targets if whole else table_targets
-    targets = look_up(rows, samples, classes, wanted, frames, spacings)
+    targets = look_up(rows, samples, classes, wanted, frames, spacings, complete=False)
     numbers = {name: values.numpy().astype(float) for name, values in targets.values.items()}
     return Annotation(numbers, targets.annotated.numpy(), whole)
 
