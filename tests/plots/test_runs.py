@@ -177,6 +177,12 @@ def test_metrics_of_another_split_are_refused(two_runs: list[Path]) -> None:
         load_runs(two_runs[:1])
 
 
+def test_masks_that_arrived_after_training_are_compared(two_runs: list[Path]) -> None:
+    path = two_runs[0] / "cases.csv"
+    edit(path, mask=lambda frame: frame["mask"].mask(frame["case"] == "patient002"))
+    assert ("patient002", 1) in load_runs(two_runs[:1])[0].scans
+
+
 @pytest.mark.parametrize("name", ["cases", "log", "values", "biomarkers"])
 def test_other_tables_must_be_whole_too(name: str, two_runs: list[Path]) -> None:
     path = two_runs[0] / f"{name}.csv"
@@ -196,7 +202,8 @@ def test_a_run_whose_test_cases_have_no_masks_says_so(two_runs: list[Path]) -> N
     path = two_runs[1] / "metrics.csv"
     path.write_text(path.read_text().splitlines()[0] + "\n")
     edit(two_runs[1] / "cases.csv", mask=lambda frame: frame["mask"].mask(frame["split"] == "test"))
-    expected = rf"^{two_runs[1]}: expected test cases with masks to measure against, found 8 without$"
+    again = rf"\(once they have, `shapewise evaluate {two_runs[1]}` measures them\)"
+    expected = rf"^{two_runs[1]}: expected test cases with masks to measure against, found 8 without {again}$"
     with pytest.raises(RunError, match=expected):
         load_runs(two_runs)
 
