@@ -343,6 +343,19 @@ def test_a_plugin_adds_a_descriptor_by_name(
     assert "twice_the_volume" in set(pd.read_csv(tmp_path / "run" / "descriptors.csv")["descriptor"])
 
 
+def test_two_plugins_of_one_name_are_refused(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    """The run folder has room for one: it evaluated with the second alone."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text("")
+    experiment = load_experiment(experiment_file(plugins=["a/mine.py", "b/mine.py"]))
+    with pytest.raises(ConfigError, match=r"^plugins: .* of different names, found two mine\.py$"):
+        train(experiment, phantom, tmp_path / "run", folder=tmp_path)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_missing_plugin_is_named(phantom: Path, tmp_path: Path, experiment_file: ExperimentFile) -> None:
     experiment = load_experiment(experiment_file(plugins=["nowhere.py"]))
     with pytest.raises(ConfigError, match=r"nowhere\.py"):

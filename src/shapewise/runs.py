@@ -116,6 +116,7 @@ def start(run: RunFolder, experiment: Experiment, study: Study, root: Path, fold
 
     Raises:
         RunError: it was told something else, or has more epochs behind it than it is now asked for.
+        ConfigError: two plugins have one name, under which the run keeps its copies.
     """
     split = build_split(experiment, study)
     check_split(run, split)
@@ -124,6 +125,8 @@ def start(run: RunFolder, experiment: Experiment, study: Study, root: Path, fold
         found = f"training.epochs={asked} (choose another --out for a shorter training)"
         raise RunError(run.path, expected=expected, found=found)
     plugins = tuple(Path(plugin).name for plugin in experiment.plugins)
+    if twice := [name for name in plugins if plugins.count(name) > 1]:
+        raise ConfigError("plugins", expected="files of different names", found=f"two {twice[0]}")
     run.start(experiment.model_copy(update={"plugins": plugins}), data_root=root, classes=study.classes)
     for plugin, name in zip(experiment.plugins, plugins, strict=True):
         shutil.copyfile(folder / plugin, run.path / name)
