@@ -111,6 +111,15 @@ def test_class_that_a_table_cannot_name(dataset, name):
         nnunet.find(dataset)
 
 
+@pytest.mark.parametrize("name", ["Overall", "mean", "ignore"])
+def test_class_whose_name_has_another_meaning(dataset, name):
+    """Two are rows of tables about all classes; nnU-Net's `ignore` is no object, and was trained as one."""
+    describe(dataset, labels={"background": 0, "LV": 1, name: 2})
+    expected = rf"dataset\.json: expected class names other than Overall, mean, ignore, found {name}$"
+    with pytest.raises(DataError, match=expected):
+        nnunet.find(dataset)
+
+
 def test_case_that_a_table_cannot_name(dataset, write_image, texture):
     write_image(dataset / "imagesTr" / "c _0000.nii.gz", texture)
     with pytest.raises(

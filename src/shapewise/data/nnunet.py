@@ -17,6 +17,8 @@ from shapewise.data.cases import Case
 from shapewise.errors import DataError
 
 DESCRIPTION = "dataset.json"
+TAKEN = ("Overall", "mean", "ignore")
+"""No class names: two are rows of result tables about all classes, the last nnU-Net's label of no object."""
 
 
 def recognise(root: Path) -> bool:
@@ -104,6 +106,8 @@ def _classes(path: Path, labels: Mapping[str, object]) -> tuple[str, ...]:
         if type(label) is not int:
             raise DataError(path, expected=f"an integer as label of {name!r}", found=label)
         _check_name(path, name)
+        if name in TAKEN:
+            raise DataError(path, expected=f"class names other than {', '.join(TAKEN)}", found=name)
         names[label] = name
     in_order = [names.get(label) for label in range(len(labels))]
     classes = tuple(name for name in in_order[1:] if name is not None)
