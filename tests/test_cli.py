@@ -47,6 +47,24 @@ def test_help_teaches_every_command(shell) -> None:
         assert command in shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [
+        ("train", "runs/NAME-OF-THE-FILE"),
+        ("evaluate", "the training's"),
+        ("annotate", "the layout's"),
+        ("annotate", "8471, or one that is free"),
+    ],
+)
+def test_help_says_what_holds_by_default(
+    name: str, default: str, command: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    status, shown, _ = command(name, "--help")
+    assert status == 0
+    assert f"[default: ({default})]" in shown
+
+
 def test_a_run_folder_holds_what_a_person_needs(workshop: Path) -> None:
     run = workshop / "run"
     for name in (

@@ -104,13 +104,13 @@ def annotate(
     data: Annotated[
         Path | None, typer.Argument(help="Study, folder of images, or image.", show_default=False)
     ] = None,
-    classes: Annotated[str, typer.Option(help="Comma-separated names [default: the layout's].")] = "",
+    classes: Annotated[str, typer.Option(help="Comma-separated names.", show_default="the layout's")] = "",
     layout: Annotated[str, typer.Option(help="auto, acdc, promise12, nnunet, or folder.")] = "auto",
     unit: Annotated[str, typer.Option(help="px (of the original image) or mm.")] = "px",
     run: Annotated[Path | None, typer.Option(help="Run folder, whose predictions are suggested.")] = None,
     host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port [default: 8471, or one that is free].")
+        int | None, typer.Option(min=0, max=65535, help="Port.", show_default="8471, or one that is free")
     ] = None,
     summary: Annotated[
         bool, typer.Option("--summary", help="Print seconds and gestures an object, and end.")
@@ -148,7 +148,9 @@ def train(
         list[str] | None, typer.Argument(help="key=value, such as training.epochs=3.", show_default=False)
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder; wins over the experiment's.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder [default: runs/NAME-OF-THE-FILE].")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder.", show_default="runs/NAME-OF-THE-FILE")
+    ] = None,
 ) -> None:
     """Train a network as an experiment says. The same command resumes a run that was interrupted.
 
@@ -179,7 +181,7 @@ def data_root(settings: Experiment, data: Path | None) -> Path:
 @app.command()
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
-    data: Annotated[Path | None, typer.Option(help="Data folder [default: the training's].")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder.", show_default="the training's")] = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
 ) -> None:
     """Measure a run's best epoch: Dice, surface distances, descriptors, biomarkers, case by case.
