@@ -99,4 +99,4 @@ def test_what_needs_runs_says_so(script: Script, plan: Path, arguments: list[str
 def test_the_documentation_shows_what_is_kept(script: Script, name: str) -> None:
     status, table, _ = script("run", FOLDER / f"{name}.yaml", "--table", "--markdown")
     assert status == 0
-    assert table in (ROOT / "docs" / "results.md").read_text()
+    assert table in (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
