@@ -82,6 +82,10 @@ def test_overrides_are_typed_and_dotted(tmp_path: Path) -> None:
             "data: {preprocessing: {size: [128]}}",
             "`data.preprocessing.size` to be a longer list, found [128]",
         ),
+        (
+            "data: {preprocessing: {size: [24, 24, 24]}}",
+            "`data.preprocessing.size` to be a shorter list, found [24, 24, 24]",
+        ),
         ("data: {preprocessing: {size: 128}}", "`data.preprocessing.size` to be a list, found 128"),
         ("supervision: {relations: [{classes: [A, B]}]}", "`supervision.relations.0.kind` to be given"),
         (
@@ -123,6 +127,8 @@ def test_overrides_are_typed_and_dotted(tmp_path: Path) -> None:
         ("- 1", "a mapping"),
         ("training: {epochs: 1}\ntraining: {epochs: 2}", "the key training twice"),
         ("a: [", "valid YAML"),
+        ("network: &n {name: enet, options: {x: *n}}", "valid YAML, found a value that holds itself"),
+        ("data: &n [*n]", "valid YAML, found a value that holds itself"),
         ("description: 2024-02-30", "valid YAML, found day is out of range"),
     ],
 )
@@ -177,7 +183,9 @@ def test_an_override_is_blamed_for_what_it_sets(
     assert str(caught.value).startswith("command line: expected" if blamed else f"{path}: expected")
 
 
-@pytest.mark.parametrize("override", ["epochs", "=3", "training.epochs=[", "training.epochs.deep=3"])
+@pytest.mark.parametrize(
+    "override", ["epochs", "=3", "training.epochs=[", "training.epochs.deep=3", "network=&n {options: *n}"]
+)
 def test_a_bad_override_is_refused(tmp_path: Path, override: str) -> None:
     path = write(tmp_path / "e.yaml", "name: x\n")
     with pytest.raises(ConfigError):

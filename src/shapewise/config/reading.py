@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,16 @@ def _expand(content: dict[str, Any]) -> dict[str, Any]:
 
 
 class UniqueKeys(yaml.SafeLoader):
-    """Refuses what plain YAML lets pass: a key twice, the last of which would win in silence."""
+    """Refuses what plain YAML lets pass: a key twice, the last of which would win, and endless values."""
+
+    def get_single_data(self) -> Any:
+        """Read the whole text; an alias within what it stands for would never end."""
+        content = super().get_single_data()
+        try:
+            json.dumps(content, skipkeys=True, default=str)
+        except ValueError:
+            raise yaml.YAMLError("a value that holds itself") from None
+        return content
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Read one mapping as it is written; `<<` takes other mappings in later."""
@@ -126,7 +136,7 @@ def _parse_override(override: str) -> dict[str, Any]:
 def _explain(error: ValidationError, where: str, overrides: Sequence[dict[str, Any]]) -> ConfigError:
     # A key that is missing is often one that is misspelt.
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    place, messages = first["loc"], {"missing": "given", "tuple_type": "a list"}
+    place, messages = first["loc"], {"missing": "given", "tuple_type": "a list", "too_long": "a shorter list"}
     if first["type"] == "misfit":
         context = first["ctx"]
         keys = [context["key"], *context["others"]]
