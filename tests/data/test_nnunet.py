@@ -43,6 +43,7 @@ def test_cases_and_classes_in_label_order(dataset):
 def test_other_file_ending(tmp_path, write_image, texture):
     describe(tmp_path, file_ending=".mha")
     image = write_image(tmp_path / "imagesTr" / "a_0000.mha", texture)
+    (tmp_path / "imagesTr" / "a_0000.zraw").write_text("voxels that a format keeps beside it")
     assert [case.image for case in find_cases(tmp_path).cases] == [image]
 
 
@@ -56,6 +57,22 @@ def test_frames_of_a_patient_stay_together(dataset, write_image, texture):
 def test_hidden_twins_are_no_images(dataset):
     (dataset / "imagesTr" / "._a_0000.nii.gz").write_text("written by an archiver")
     assert [case.name for case in find_cases(dataset).cases] == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["c_0000.mha", "c_0000.nii"])
+def test_image_of_another_format(dataset, write_image, texture, name):
+    """It was left out without a word, and its patient with it."""
+    write_image(dataset / "imagesTr" / name, texture)
+    with pytest.raises(
+        DataError, match=rf"{name}: expected an image in \.nii\.gz, as dataset\.json says, found"
+    ):
+        nnunet.find(dataset)
+
+
+def test_what_is_no_image_is_not_read(dataset):
+    for name in ("readme.txt", "Thumbs.db", "a_0000.json"):
+        (dataset / "imagesTr" / name).write_text("about the images")
+    assert len(nnunet.find(dataset)[0]) == 2
 
 
 def test_second_channel_file(dataset, write_image, texture):

@@ -41,6 +41,7 @@ def _cases(root: Path, ending: str) -> list[Case]:
         if not image.name.endswith(f"_0000{ending}"):
             raise DataError(image, expected=f"a name that ends in _0000{ending}", found=image.name)
     cases = [_case(root, image, ending) for image in images]
+    _check_no_other_format(root / "imagesTr", cases, ending)
     _check_labels_have_images(root, cases, ending)
     return cases
 
@@ -60,6 +61,16 @@ def _case(root: Path, image: Path, ending: str) -> Case:
 def _check_name(path: Path, name: str) -> None:
     if not name or name != name.strip():  # a table would not keep them
         raise DataError(path, expected="names without spaces around them", found=repr(name))
+
+
+def _check_no_other_format(folder: Path, cases: list[Case], ending: str) -> None:
+    """Refuse an image that would be left out; what lies beside one, such as `.mhd`'s voxels, has its name."""
+    names = {case.name for case in cases}
+    for path in _visible(folder, ""):
+        name, zeros, _ = path.name.rpartition("_0000.")
+        if zeros and name not in names:
+            expected = f"an image in {ending}, as {DESCRIPTION} says"
+            raise DataError(path, expected=expected, found="another ending")
 
 
 def _check_labels_have_images(root: Path, cases: list[Case], ending: str) -> None:
