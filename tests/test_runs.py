@@ -220,6 +220,22 @@ def test_a_network_that_does_not_fit_is_found_before_training(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("name", ["residual_unet", "monai:BasicUNet"])
+def test_a_network_that_cannot_train_on_the_smallest_batch_is_found_before_training(
+    name: str, phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    """Normalising needs more than the one pixel that its deepest level has of a slice."""
+    options = {"levels": 4} if name == "residual_unet" else {"norm": "batch"}
+    size = 8 if name == "residual_unet" else 16
+    settings = [f"data.preprocessing.size=[{size}, {size}]", "training.batch_size=1"]
+    experiment = load_experiment(experiment_file(network={"name": name, "options": options}), settings)
+    with pytest.raises(
+        ConfigError, match=r"^network: expected one that trains on a batch of 1, found .*channel"
+    ):
+        train(experiment, phantom, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_another_number_of_epochs_is_another_cosine(
     phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
 ) -> None:

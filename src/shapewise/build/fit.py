@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +77,28 @@ def check_network(network: nn.Module, shape: tuple[int, int], classes: int) -> N
         raise ConfigError("network", expected=expected, found=found)
 
 
+def check_training(network: nn.Module, shape: tuple[int, int], smallest: int) -> None:
+    """Try a copy of a network on the smallest batch in training mode, in which normalising needs two pixels.
+
+    Raises:
+        ConfigError: its deepest level has one pixel a slice, and the batch one slice.
+    """
+    try:
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+            deepcopy(network).train()(torch.zeros(min(smallest, 2), 1, *shape))
+    except ValueError as error:  # torch's
+        expected = f"one that trains on a batch of {smallest}"
+        raise ConfigError("network", expected=expected, found=error) from None
+
+
+def smallest_batch(experiment: Experiment, train: Prepared) -> int:
+    """How many slices the smallest of an epoch's batches has, as `build_loaders` makes them."""
+    supervision, size = experiment.supervision, experiment.training.batch_size
+    if supervision.extent == "volume" and not supervision.renewed_each_epoch:
+        return min(Counter(train.cases).values())
+    return len(train.slices) % size or size
+
+
 def build_fit(
     experiment: Experiment, study: Study, split: Split, table: pd.DataFrame | None, cache: Path
 ) -> Fit:
@@ -83,7 +107,8 @@ def build_fit(
     Raises:
         DataError: pixel supervision without masks, shape supervision without numbers, or a validation split
             with neither.
-        ConfigError: the output's bias is to be that of the annotated volumes, and there is none of either.
+        ConfigError: the output's bias is to be that of the annotated volumes, and there is none of either; or
+            the network cannot train on the smallest batch.
     """
     supervision, training = experiment.supervision, experiment.training
     # What can be wrong with the experiment is found before any slice is prepared.
@@ -93,6 +118,7 @@ def build_fit(
     if supervision.needs_numbers and table is None:
         raise DataError("data.table", expected="a descriptor table, or masks to describe", found="neither")
     train = build_training(experiment, study, annotated_cases(experiment, split, "train"), table, cache)
+    check_training(network, build_preprocessing(experiment).shape, smallest_batch(experiment, train))
     whole = supervision.extent == "volume"
     if experiment.network.output_bias == "volumes":
         shares = mean_shares(train, study.classes, whole=whole)
