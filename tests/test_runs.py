@@ -76,6 +76,29 @@ def test_training_opens_no_training_mask(
     assert "val_dice" in pd.read_csv(tmp_path / "run" / "log.csv")
 
 
+def test_a_table_that_was_changed_does_not_resume_a_run(
+    phantom: Path, table: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    """The run went on with its copy of the numbers, and the changes had no effect."""
+    settings = [f"data.table={table}", "data.annotation.error=0.1"]
+    experiment = load_experiment(experiment_file(), settings)
+    study = build_study(experiment, phantom)
+
+    def numbers() -> pd.DataFrame | None:
+        return build_table(experiment, study, build_split(experiment, study), tmp_path / "descriptors.csv")
+
+    copied, written = numbers(), read_table(table)
+    write_table(written[::-1], table)  # the same numbers
+    numbers()
+    write_table(written.assign(value=written["value"] * 1.5), table)
+    expected = r"table\.csv: expected the numbers that the run began with, found others \(choose another"
+    with pytest.raises(RunError, match=expected):
+        numbers()
+    table.unlink()  # the copy is enough
+    assert copied is not None
+    assert copied.equals(numbers())
+
+
 def test_the_same_seed_gives_the_same_initial_weights_whatever_the_supervision(
     phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 
@@ -17,8 +18,8 @@ from shapewise.data.layouts import find_cases
 from shapewise.data.plugins import load_plugin
 from shapewise.data.prepare import Preprocessing
 from shapewise.data.splits import split_patients
-from shapewise.data.table import read_table, write_table
-from shapewise.errors import ConfigError, DataError
+from shapewise.data.table import KEY, read_table, write_table
+from shapewise.errors import ConfigError, DataError, RunError
 
 Split = Mapping[str, list[Case]]
 logger = logging.getLogger(__name__)
@@ -65,8 +66,13 @@ def build_table(experiment: Experiment, study: Study, split: Split, out: Path) -
     A run learns from that copy, whoever made the numbers, and can be moved with it. What the experiment says
     about a poorer annotation is done to the copy's training cases. None if there is neither a table nor a
     mask. Errors about it name the table that it was copied from.
+
+    Raises:
+        RunError: there is a copy already, and the table has other numbers by now.
     """
-    if not out.exists():
+    if out.exists():
+        check_unchanged(experiment, study, split, out)
+    else:
         table = find_table(experiment, study, split)
         if table is None:
             return None
@@ -75,6 +81,20 @@ def build_table(experiment: Experiment, study: Study, split: Split, out: Path) -
     if experiment.data.table is not None:
         table.attrs["path"] = experiment.data.table
     return table
+
+
+def check_unchanged(experiment: Experiment, study: Study, split: Split, copy: Path) -> None:
+    """Refuse a table that was edited since the run copied it; where it is gone, the copy is enough."""
+    given = experiment.data.table
+    if given is None or not Path(given).exists():
+        return
+    with TemporaryDirectory() as scratch:
+        again = Path(scratch) / copy.name
+        build_table(experiment, study, split, again)
+        then, now = (read_table(path).sort_values(KEY, ignore_index=True) for path in (copy, again))
+    if not now.equals(then):
+        found = "others (choose another --out to learn from them)"
+        raise RunError(given, expected="the numbers that the run began with", found=found)
 
 
 def find_table(experiment: Experiment, study: Study, split: Split) -> pd.DataFrame | None:
