@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -11,9 +12,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK
+import torch
 
 from shapewise import cli
 from shapewise.data.table import read_table
@@ -120,6 +123,16 @@ def test_predict_keeps_the_geometry(workshop: Path, phantom: Path, tmp_path: Pat
     assert mask.GetDirection() == original.GetDirection()
 
 
+def test_no_mask_is_written_among_the_slices_of_a_series(workshop: Path, tmp_path: Path, shell) -> None:
+    """It would have been one of the series' files from then on."""
+    ramp = np.arange(1600, dtype=np.int16).reshape(1, 40, 40)
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(ramp), str(tmp_path / "0.dcm"))
+    done = shell("predict", workshop / "run", tmp_path, "--out", tmp_path)
+    assert done.returncode == 2
+    assert "expected another folder than the images', found the one of" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["0.dcm"]
+
+
 def test_compare_writes_one_self_contained_report(workshop: Path, tmp_path: Path, shell) -> None:
     done = shell("compare", workshop / "run", "--out", tmp_path / "report")
     assert done.returncode == 0, done.stderr
@@ -182,6 +195,12 @@ def test_an_image_that_the_disk_has_no_room_for_is_not_kept(
 
 
 Bad = Callable[[Path, Path, Path], list[str]]
+
+
+def first(data: Path) -> Path:
+    """An image of the phantom."""
+    return next(data.rglob("*frame01.nii.gz"))
+
 
 BAD_COMMANDS: dict[str, tuple[Bad, str]] = {
     "missing data": (
@@ -254,6 +273,10 @@ BAD_COMMANDS: dict[str, tuple[Bad, str]] = {
         lambda w, d, t: ["predict", f"{w}/run", f"{t}/a.nii.gz", "--out", f"{t}/m"],
         "a.nii.gz",
     ),
+    "predict beside the image": (
+        lambda w, d, t: ["predict", f"{w}/run", f"{first(d)}", "--out", f"{first(d).parent}"],
+        "another folder than the images'",
+    ),
     "compare unevaluated": (lambda w, d, t: ["compare", str(t), "--out", f"{t}/c"], "run"),
     "phantom over other files": (lambda w, d, t: ["phantom", f"{w}"], "an empty folder"),
     "phantom of another scanner": (lambda w, d, t: ["phantom", f"{t}/p", "--scanner", "C"], "scanner"),
@@ -278,6 +301,21 @@ def test_bad_input_gets_one_line_and_status_2(
     assert len(errors) == 1, errors
     assert hint in errors[0]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("allocate", [torch.empty, np.empty])
+def test_too_little_memory_is_one_line_with_a_remedy(
+    allocate: Callable[[int], object], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["shapewise", "evaluate", "run"])
+    monkeypatch.setattr(cli, "evaluate_run", lambda *_, **__: allocate(1 << 46))
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert re.fullmatch(
+        r"error: memory: expected enough, found .*allocate.*; lower training.batch_size, .*", line
+    )
 
 
 USAGE_ERRORS = {

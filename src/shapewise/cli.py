@@ -256,12 +256,23 @@ def main() -> None:
         fail(usage_line(error))
     except ShapewiseError as error:
         fail(str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        found = str(error).splitlines()[0]
+        fail(f"memory: expected enough, found {found}; lower training.batch_size, the image or the network")
     except OSError as error:
         fail(f"{error.filename or 'a file'}: expected to be read or written, found {error.strerror or error}")
     except KeyboardInterrupt as interruption:
         state = getattr(interruption, "__notes__", ["nothing is left half-written"])
         rank_zero_only(print)(f"interrupted; {state[0]}", file=sys.stderr)
         sys.exit(128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """PyTorch has an error of its own for this on GPUs only."""
+    own = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return own or "DefaultCPUAllocator" in str(error)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:

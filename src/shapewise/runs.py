@@ -217,7 +217,7 @@ def predict(out: Path, images: Sequence[Path], destination: Path) -> list[Path]:
     masks = [destination / mask_name(image) for image in images]
     for image, mask in zip(images, masks, strict=True):
         read_image(image)
-        if image.parent.resolve() == destination.resolve():
+        if destination.resolve() in (image.resolve(), image.parent.resolve()):
             raise DataError(
                 destination, expected="another folder than the images'", found=f"the one of {image}"
             )
