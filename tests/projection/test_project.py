@@ -300,9 +300,8 @@ def test_numbers_that_no_distribution_has_leave_the_image_as_it_is_predicted() -
     values["volume"][0, 0] = 3 * truth[0, 0].numel()  # an object of which the image shows a part
     logits = truth.log() + 0.5 * noise(truth)
     found = project(logits, values)
-    others = overlap(found.probs[:1], truth[:1])
+    torch.testing.assert_close(found.probs[0], logits.softmax(1)[0])
     assert found.converged.tolist() == [False, True]
-    assert others > overlap(logits[:1].softmax(1), truth[:1]) - 0.05
 
 
 @pytest.mark.parametrize("others", [True, False])
