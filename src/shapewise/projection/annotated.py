@@ -28,6 +28,9 @@ SMALLEST_SPREAD = 0.5
 
 Given: TypeAlias = Mapping[str, Values | Bounds]
 
+Sides: TypeAlias = tuple[Tensor, Tensor]
+"""A lower and an upper bound, ``(B, K, P)`` each: infinite where open."""
+
 
 @dataclass(frozen=True)
 class AnnotatedMoments:
@@ -116,10 +119,10 @@ def annotated_moments(
     volume = found.get("volume", open_)
     scale = _scale(found, open_, ndim)
     middle = volume.middle()
-    features = [_Features(exponents(0, ndim), volume if "volume" in wanted else open_, 1.0)]
+    features = [_Features(exponents(0, ndim), (volume if "volume" in wanted else open_)[:2], 1.0)]
     if "centroid" in wanted:
         features += _about_the_centroid(found, wanted, scale)
-    lower, upper = (torch.cat([f.mean[side] for f in features], -1) for side in (0, 1))
+    lower, upper = (torch.cat([f.sides[side] for f in features], -1) for side in (0, 1))
     # Where the volume is not known, that of a box one spread to each side is as good a measure.
     size = torch.where(middle > 0, middle, (2 * scale).prod(-1, keepdim=True))
     present = ~((volume.value == 0) | (volume.upper <= 0))
@@ -185,13 +188,13 @@ class _Interval(NamedTuple):
 
 
 class _Features(NamedTuple):
-    """Some features of all objects, ``(B, K, P)``: exponents, the interval of their means, and their reach.
+    """Some features of all objects, ``(B, K, P)``: exponents, the bounds of their means, and their reach.
 
     The reach says by how many sizes of the object a sum is off where a spread is off by one spread.
     """
 
     exponents: tuple[tuple[int, ...], ...]
-    mean: _Interval
+    sides: Sides
     reach: float
 
 
@@ -201,26 +204,26 @@ def _about_the_centroid(
     """The features that need to know where an object is: its first moments, and means of higher powers."""
     ndim, centroid = scale.shape[-1], found["centroid"]
     centre = centroid.middle().nan_to_num(0.0)
-    first = _Interval((centroid.lower - centre) / scale, (centroid.upper - centre) / scale, centre)
+    first = (centroid.lower - centre) / scale, (centroid.upper - centre) / scale
     features = [_Features(exponents(1, ndim), first, 2.0)]
     located = centroid.closed().all(-1, keepdim=True)
     for name, order in {"spread": 2, **CENTRAL}.items():
         # The covariance holds all that a spread says, and takes it in where it is not known itself.
         if name not in wanted or (name == "spread" and "covariance" in wanted):
             continue
-        powers, mean = exponents(order, ndim), found[name]
+        powers, (lower, upper) = exponents(order, ndim), found[name][:2]
         if order == 2:
-            powers, mean = _second_moments(found, wanted, centroid.half_width())
+            powers, (lower, upper) = _second_moments(found, wanted, centroid.half_width())
         unit = (scale.unsqueeze(-2) ** scale.new_tensor(powers)).prod(-1)
-        lower = torch.where(located, mean.lower / unit, -math.inf)
-        upper = torch.where(located, mean.upper / unit, math.inf)
-        features.append(_Features(powers, _Interval(lower, upper, lower), float(order)))
+        lower = torch.where(located, lower / unit, -math.inf)
+        upper = torch.where(located, upper / unit, math.inf)
+        features.append(_Features(powers, (lower, upper), float(order)))
     return features
 
 
 def _second_moments(
     found: Mapping[str, _Interval], wanted: Sequence[str], doubt: Tensor
-) -> tuple[tuple[tuple[int, ...], ...], _Interval]:
+) -> tuple[tuple[tuple[int, ...], ...], Sides]:
     """Squares, and products if there is a covariance, about a centre that the centroid may be off by `doubt`.
 
     About another point than the centroid a second moment is larger, by the product of the distances.
@@ -232,14 +235,14 @@ def _second_moments(
     least = torch.where(spread.lower.isfinite(), spread.lower.clamp_min(0) ** 2, -math.inf)
     most = spread.upper**2
     if "covariance" not in wanted:
-        return tuple(powers[index] for index in diagonal), _Interval(least, most + doubt**2, least)
+        return tuple(powers[index] for index in diagonal), (least, most + doubt**2)
     lower, upper = found["covariance"].lower.clone(), found["covariance"].upper.clone()
     unknown = ~(lower[..., diagonal].isfinite() | upper[..., diagonal].isfinite())
     lower[..., diagonal] = torch.where(unknown, least, lower[..., diagonal])
     upper[..., diagonal] = torch.where(unknown, most, upper[..., diagonal])
     rows, columns = torch.triu_indices(ndim, ndim, device=doubt.device)
     off = doubt[..., rows] * doubt[..., columns]
-    return powers, _Interval(torch.where(rows == columns, lower, lower - off), upper + off, lower)
+    return powers, (torch.where(rows == columns, lower, lower - off), upper + off)
 
 
 def _scale(found: Mapping[str, _Interval], like: _Interval, ndim: int) -> Tensor:
