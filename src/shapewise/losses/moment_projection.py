@@ -29,12 +29,14 @@ class ProjectionReport(NamedTuple):
 class MomentProjectionLoss(nn.Module):
     """Turn a few moments of each object into a dense target, and train towards it.
 
-    The network's prediction is moved, as little as possible, to where it has the annotated volume, centroid
-    and spread (`shapewise.projection.moment_projection`); the result is sharpened, and cross-entropy compares
-    the prediction with it. No gradient goes through the target.
+    The network's prediction is moved, as little as possible, to where it has the annotated moments
+    (`shapewise.projection.moment_projection`); the result is sharpened, and cross-entropy compares the
+    prediction with it. No gradient goes through the target.
 
     **Absent classes** (volume 0) have no place in the target. A class, or a number, that is NaN is left as it
-    is predicted, and so is an image whose numbers no distribution has, unless they are nearly met.
+    is predicted. Numbers that contradict one another are met as far as the ridge lets them. A whole image is
+    left as it is predicted if its moments end farther off than they began, a volume comes to rest a quarter
+    off, or more than half of an object is lost.
 
     Args:
         descriptors: moments to be met, among ``volume``, ``centroid``, ``spread``, ``covariance``,
@@ -89,8 +91,9 @@ class MomentProjectionLoss(nn.Module):
                 probabilities.
             target: a label mask ``(B, *S)`` or ``(B, 1, *S)``; a one-hot mask ``(B, 1 + K, *S)``; or a
                 mapping from every descriptor's name to values ``(B, K, C)`` in pixels, NaN where unknown, or
-                to ``Bounds``: then the moments only have to lie between them. A volume, a spread or a
-                covariance that is no descriptor of the loss still tells which classes are there.
+                to ``Bounds``: then the moments only have to lie between them. A volume that is no
+                descriptor of the loss still tells which classes are there and how large they are; a spread or
+                a covariance tells only how large.
 
         Returns:
             A scalar, or ``(B,)`` without reduction; at least float32.

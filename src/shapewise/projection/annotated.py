@@ -91,10 +91,10 @@ def annotated_moments(
             known value, or open where none is known.
         ndim: 2 or 3.
         descriptors: those to be met, among ``volume``, ``centroid``, ``spread``, ``covariance``,
-            ``third_moments`` and ``fourth_moments``; all that are given if None. The others only tell which
-            classes are there and how large they are. Where the covariance is not known the spread counts;
-            without a centroid nothing but the volume does. Third and fourth moments are taken about the
-            middle of a centroid's bounds.
+            ``third_moments`` and ``fourth_moments``; all that are given if None. The others only tell how
+            large the classes are, and a volume which are there. Where the covariance is not known the spread
+            counts; without a centroid nothing but the volume does. Third and fourth moments are taken about
+            the middle of a centroid's bounds.
         error: standard deviation of the annotator's error, relative: of a volume in volumes, of a spread in
             spreads; a centroid's is twice that, in spreads.
         tolerance: likewise, how far a number may be off and be left alone: its bounds move apart.

@@ -117,8 +117,8 @@ def sharpen_within(
         iterations: as in `moment_projection`; four bring it most of the way back, twenty all of it.
 
     Returns:
-        ``(B, 1 + K, *S)``. An object of less than half a pixel, and one that no rounds bring back, is what
-        `sharpen` makes of it.
+        ``(B, 1 + K, *S)``. An object of less than half a pixel is not brought back. A whole image is what
+        `sharpen` makes of it where `moment_projection` would leave its own prediction.
 
     >>> from shapewise.projection import annotated_moments
     >>> unsure = torch.tensor([0.7, 0.3])[None, :, None, None].expand(1, 2, 8, 8)
