@@ -3,29 +3,43 @@
     python campaigns/figures.py campaigns/acdc.yaml --figures docs/images [--out RUNS]
 
 Writes PLAN_values.png and PLAN_error.png from the results that are kept beside the plan, or from a folder's
-finished runs. A bar is the standard deviation over seeds, the dashed line what the plan's first arm reaches.
+finished runs. A bar is the standard deviation over seeds; a hollow point is of one seed, which tells nothing
+of it. The dashed line is what the plan's first arm reaches.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from command_line import Parser
 from kept import read_kept
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
 from plan import read_plan
 from results import left_out, over_seeds, results
 
-from shapewise.plots.style import INK, MUTED, blank_figure, quieten, run_colour, run_marker, save
+from shapewise.plots.style import INK, MUTED, blank_figure, fold, quieten, run_colour, run_marker, save
 
 SIZE = (7.5, 4.2)
 FAILED = 0.6
 """A Dice below it would leave no room for the others."""
-LINES = {"taken as exact": "error_{}", "the error is known, sharpening 3": "error_{}_allowed"}
 ERRORS = (5, 10, 20)
+LINES = {
+    "taken as exact": ("projection", "error_{}"),
+    "the error is known, sharpening 3, twelve rounds": ("projection_sharp", "error_{}_allowed"),
+}
+"""The arm of exact numbers, at 0, and those of erring annotators."""
+APART = 0.15
+"""By how many per cent one line is drawn beside the other, or their bars would hide one another."""
+SIDES = ((0, -1), (0, 1), (1, 0), (-1, 0), (1, -1), (-1, -1), (1, 1), (-1, 1))
+"""Where a point's name may stand, to the right and up; the first are liked best."""
 ECONOMY = {
     "report": "class volumes of a report, priors",
     "report_ranges": "class volumes of a report, ranges",
@@ -43,59 +57,82 @@ ECONOMY = {
 
 
 def measured(found: pd.DataFrame) -> pd.DataFrame:
-    """Mean test Dice of every finished arm, its standard deviation over seeds, and its values a patient."""
-    arms = over_seeds(found).set_index("arm")
-    return arms[["values"]].assign(dice=arms["mean"], spread=arms["sd"].fillna(0.0))
+    """Mean test Dice of every finished arm, its deviation over seeds and their number, values a patient."""
+    arms = over_seeds(found).set_index("arm").rename(columns={"mean": "dice"})
+    return arms[["dice", "sd", "seeds", "values"]]
 
 
 def against_values(axes: Axes, found: pd.DataFrame) -> None:
     """Arms that differ in how much they are told, at as many values as that is; failures are only named."""
     told = found.loc[[arm for arm in ECONOMY if arm in found.index]].sort_values("values")
     shown, failed = told[told["dice"] >= FAILED], told[told["dice"] < FAILED]
-    axes.errorbar(
-        shown["values"], shown["dice"], shown["spread"], fmt="o", color=run_colour(0), capsize=3, markersize=5
-    )
-    for number, (arm, row) in enumerate(shown.iterrows()):  # neighbours on either side, or they would overlap
-        side, aligned = (-1, "top") if number % 2 == 0 else (1, "bottom")
-        at, off = (row["values"], row["dice"] + side * row["spread"]), (0, side * 5)
-        axes.annotate(
-            ECONOMY[str(arm)],
-            at,
-            off,
-            textcoords="offset points",
-            ha="center",
-            va=aligned,
-            fontsize=8,
-            color=INK,
-        )
-    names = [f"{ECONOMY[str(arm)]}: {row['dice']:.2f}" for arm, row in failed.iterrows()]
-    axes.annotate("\n".join(names), (0.02, 0.03), xycoords="axes fraction", fontsize=8, color=INK)
+    lines = list(axes.lines)
+    points(axes, list(shown["values"]), shown, linestyle="")
     axes.set_xscale("log")
     axes.margins(x=0.12, y=0.25)
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter("{x:.0f}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("values a patient, both frames")
+    if len(failed):
+        names = "; ".join(f"{ECONOMY[str(arm)]} {row['dice']:.2f}" for arm, row in failed.iterrows())
+        axes.figure.supxlabel(fold(f"not shown: {names}", SIZE[0]), fontsize=8, color=INK)
+    name_points(axes, shown, lines)
+
+
+def points(axes: Axes, at: Sequence[float], found: pd.DataFrame, index: int = 0, **style: str) -> None:
+    """Draw Dice with its bars in one colour, hollow where one seed leaves them unknown."""
+    marks = {"marker": run_marker(index), "color": run_colour(index), "markersize": 5, **style}
+    axes.errorbar(at, found["dice"], found["sd"], capsize=3, **marks)
+    single = (found["seeds"] == 1).to_numpy()
+    hollow = {"linestyle": "", "label": None, "markerfacecolor": "white", "zorder": 3}
+    axes.plot(np.asarray(at)[single], found["dice"][single], **marks | hollow)
+
+
+def name_points(axes: Axes, shown: pd.DataFrame, lines: Sequence[Line2D]) -> None:
+    """Write each arm's name beside its point, on the side where it meets least of lines, points and names."""
+    axes.figure.draw_without_rendering()  # lays the axes out
+    pad = 4 * axes.figure.dpi / 72
+    taken = [each.get_window_extent() for each in (*lines, *axes.spines.values())]
+    shown = shown.fillna({"sd": 0.0})
+    for _, row in shown.iterrows():
+        ends = [(row["values"], row["dice"] + side * row["sd"]) for side in (-1, 1)]
+        taken.append(Bbox(axes.transData.transform(ends)).padded(pad))
+    for arm, row in shown.iterrows():
+        names = [name_point(axes, ECONOMY[str(arm)], row, *side) for side in SIDES]
+        best = min(names, key=lambda name: name.get_window_extent().count_overlaps(taken))
+        for name in names:
+            if name is not best:
+                name.remove()
+        taken.append(best.get_window_extent())
+
+
+def name_point(axes: Axes, name: str, row: pd.Series, right: int, up: int) -> Annotation:
+    """Write a name right of a point and above its bar, where -1 left or below, where 0 level with it."""
+    return axes.annotate(
+        name,
+        (row["values"], row["dice"] + up * row["sd"]),
+        (7 * right, 6 * up),
+        textcoords="offset points",
+        ha=("center", "left", "right")[right],
+        va=("center", "bottom", "top")[up],
+        fontsize=8,
+        color=INK,
+    )
 
 
 def against_error(axes: Axes, found: pd.DataFrame) -> None:
     """The arms of erring annotators, with the projection of exact numbers at 0."""
-    for index, (label, pattern) in enumerate(LINES.items()):
-        arms = {0: "projection", **{error: pattern.format(error) for error in ERRORS}}
-        shown = found.loc[[arm for arm in arms.values() if arm in found.index]]
-        errors = [error for error, arm in arms.items() if arm in found.index]
-        axes.errorbar(
-            errors,
-            shown["dice"],
-            shown["spread"],
-            marker=run_marker(index),
-            color=run_colour(index),
-            capsize=3,
-            markersize=5,
-            label=label,
-        )
+    for index, (label, (exact, pattern)) in enumerate(LINES.items()):
+        arms = {0: exact, **{error: pattern.format(error) for error in ERRORS}}
+        there = {error: arm for error, arm in arms.items() if arm in found.index}
+        if there:
+            at = [error + APART * (2 * index - 1) for error in there]
+            points(axes, at, found.loc[list(there.values())], index, label=label)
+    axes.set_xticks([0, *ERRORS])
     axes.set_xlabel("error of every number, % (a centroid's: twice that, of the spread)")
-    axes.legend(frameon=False, fontsize=9, loc="lower left")
+    if axes.containers:
+        axes.figure.legend(frameon=False, fontsize=9, loc="outside upper left", ncols=len(LINES))
 
 
 def beside(axes: Axes, found: pd.DataFrame, first: str) -> None:
@@ -103,7 +140,16 @@ def beside(axes: Axes, found: pd.DataFrame, first: str) -> None:
     if first in found.index:
         dice, label = found.loc[first, "dice"], "every pixel" if first == "pixels" else first
         axes.axhline(dice, color=MUTED, linewidth=1, linestyle="--")
-        axes.annotate(label, (0.005, dice), (0, 3), ("axes fraction", "data"), "offset points")
+        axes.annotate(
+            label,
+            (1, dice),
+            (4, 0),
+            ("axes fraction", "data"),
+            "offset points",
+            va="center",
+            fontsize=8,
+            color=INK,
+        )
     axes.set_ylabel("test Dice")
     quieten(axes)
 
@@ -125,8 +171,8 @@ def main() -> None:
         for name, draw in (("values", against_values), ("error", against_error)):
             figure = blank_figure(*SIZE)
             axes = figure.subplots()
-            draw(axes, found)
             beside(axes, found, plan.first)
+            draw(axes, found)
             save(figure, given.figures / f"{plan.path.stem}_{name}.png")
 
 
