@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from shapewise.annotate.server import Room, build_app
 from shapewise.annotate.sources import find_study
 from shapewise.annotate.store import Store
 from shapewise.annotate.volumes import KEPT, Volumes, as_scan
-from shapewise.data.cases import Volume
+from shapewise.data.cases import Case, Volume
 
 
 def volume(image: np.ndarray) -> Volume:
@@ -46,6 +48,29 @@ def test_cases_are_read_once_while_in_use_and_let_go_of_later(hearts: Path) -> N
     for index in range(1, KEPT + 1):
         volumes.scan(index)
     assert volumes.scan(0) is not first
+
+
+def test_a_scan_in_memory_waits_for_no_other_one(hearts: Path) -> None:
+    """While the next case is read, the slices of this one are looked at and its edits kept."""
+    begun, go_on = Event(), Event()
+
+    class Slow(Case):
+        def read_image(self) -> Volume:
+            begun.set()
+            assert go_on.wait(20)
+            return super().read_image()
+
+    first, second = find_study(hearts, []).cases[:2]
+    volumes = Volumes([first, Slow(**vars(second))])
+    here = volumes.scan(0)
+    with ThreadPoolExecutor() as pool:
+        there = [pool.submit(volumes.scan, 1) for _ in range(2)]
+        assert begun.wait(20)
+        try:
+            assert pool.submit(volumes.scan, 0).result(5) is here
+        finally:
+            go_on.set()
+        assert there[0].result() is there[1].result()
 
 
 @pytest.fixture

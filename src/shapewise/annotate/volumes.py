@@ -47,23 +47,38 @@ class Scan:
 
 
 class Volumes:
-    """Opens scans, one at a time."""
+    """Opens scans, one at a time; those that are open wait for none."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
         self.cases = cases
         self._scans: OrderedDict[int, Scan] = OrderedDict()
-        self._lock = Lock()
+        self._opening, self._kept = Lock(), Lock()
 
     def scan(self, index: int) -> Scan:
         """The scan of a case; raises `DataError` where its image cannot be read."""
-        with self._lock:
-            if index not in self._scans:
+        scan = self._known(index)
+        if scan is not None:
+            return scan
+        with self._opening:
+            scan = self._known(index)  # by now, perhaps
+            if scan is None:
                 case = self.cases[index]
-                self._scans[index] = as_scan(case.read_image(), case.spacing_known)
-            self._scans.move_to_end(index)
+                scan = as_scan(case.read_image(), case.spacing_known)
+                self._keep(index, scan)
+            return scan
+
+    def _known(self, index: int) -> Scan | None:
+        with self._kept:
+            scan = self._scans.get(index)
+            if scan is not None:
+                self._scans.move_to_end(index)
+            return scan
+
+    def _keep(self, index: int, scan: Scan) -> None:
+        with self._kept:
+            self._scans[index] = scan
             while len(self._scans) > KEPT:
                 self._scans.popitem(last=False)
-            return self._scans[index]
 
 
 def as_scan(volume: Volume, spacing_known: bool) -> Scan:
