@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from shapewise.annotate import suggestion
 from shapewise.annotate.schema import Ellipse, Polygon
 from shapewise.annotate.server import Room, build_app
 from shapewise.annotate.shapes import Mask, inside, regions
@@ -109,6 +112,23 @@ def test_a_run_suggests_what_it_predicts(run: Path, room: Room) -> None:
     assert present, "the network has learned nothing"
     for name in present:
         assert dice(drawn[name], masks[name]) > 0.6, name
+
+
+def test_a_case_is_predicted_once_however_many_ask(
+    run: Path, room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predicted: list[object] = []
+
+    def slow(*_: object, **__: object) -> np.ndarray:
+        predicted.append(None)
+        time.sleep(0.2)
+        return np.zeros((9, 4, 4), np.uint8)
+
+    monkeypatch.setattr(suggestion, "predict_volume", slow)
+    suggestions = Suggestions(run, room.study.cases, CLASSES)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda slice_: suggestions.masks(0, slice_), range(4)))
+    assert len(predicted) == 1
 
 
 def test_the_page_is_told_the_predictions_own_numbers(run: Path, room: Room, draw) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from contourpy import contour_generator
@@ -46,6 +47,7 @@ class Suggestions:
         self.network = load_network(folder, experiment, record.classes)
         self.preprocessing = build_preprocessing(experiment)
         self.labels = lru_cache(maxsize=4)(self._predict)
+        self._predicting = Lock()
 
     def _predict(self, index: int) -> Labels:
         case = self.cases[index]
@@ -55,7 +57,8 @@ class Suggestions:
 
     def masks(self, index: int, slice_: int) -> dict[str, Mask]:
         """The predicted region of every class on a slice."""
-        labels = self.labels(index)[slice_]
+        with self._predicting:  # who asks meanwhile gets the same answer, and no prediction of their own
+            labels = self.labels(index)[slice_]
         return {name: labels == self.all_classes.index(name) + 1 for name in self.classes}
 
     def objects(self, index: int, slice_: int, around: Mapping[str, str]) -> dict[str, Drawn]:
