@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK
 
+from shapewise.annotate.schema import MOST_CLASSES
 from shapewise.annotate.sources import find_study
 from shapewise.errors import ArgumentError, DataError
 
@@ -150,6 +152,27 @@ def test_bad_folders_are_refused(tmp_path: Path, make, classes: list[str], hint:
     with pytest.raises((DataError, ArgumentError)) as caught:
         find_study(tmp_path, classes)
     assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["constructor", "__proto__", "background", "mean", "ignore"])
+def test_names_with_a_meaning_of_their_own_are_no_classes(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "a.nii")
+    with pytest.raises(ArgumentError, match=f"got {name}"):
+        find_study(tmp_path, ["LV", name])
+
+
+def test_more_classes_than_a_slice_may_hold_are_refused_before_anybody_draws(tmp_path: Path) -> None:
+    write(tmp_path / "imagesTr" / "a_0000.nii.gz")
+    names = {f"organ{index}": index for index in range(1, MOST_CLASSES + 2)}
+    description = {
+        "channel_names": {"0": "CT"},
+        "labels": {"background": 0, **names},
+        "file_ending": ".nii.gz",
+    }
+    (tmp_path / "dataset.json").write_text(json.dumps(description))
+    with pytest.raises(ArgumentError, match="at most 64 names, as in --classes LV,RV, but got 65"):
+        find_study(tmp_path, [])
+    assert len(find_study(tmp_path, list(names)[:MOST_CLASSES]).classes) == MOST_CLASSES
 
 
 def test_a_missing_folder_is_said(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ FARTHEST = 1e5
 
 MOST_POINTS = 256
 MOST_CLASSES = 64
+LONGEST_NAME = 200
 LARGEST_BODY = 2 * 1024 * 1024
 """Bytes of a request: all classes of a slice as polygons of all their points fit in."""
 
 Coordinate = Annotated[float, Field(strict=True, ge=-FARTHEST, le=FARTHEST, allow_inf_nan=False)]
 Point = tuple[Coordinate, Coordinate]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 
 
 class Message(BaseModel):
