@@ -151,3 +151,20 @@ def test_what_a_tab_keeps_is_its_logs_own(hand) -> None:
     kept = hand.value("Object.keys(sessionStorage)")
     assert kept
     assert all(key.endswith("the token") for key in kept)
+
+
+def test_a_patient_s_frames_share_window_and_level(hand) -> None:
+    first = hand.value("desk.pictures.window")
+    hand.press("[", "{")
+    chosen = hand.value("desk.pictures.window")
+    assert chosen != first
+    hand.press("f")
+    hand.page.wait_for_selector('body[data-ready^="1/"]')
+    assert hand.value("desk.pictures.window") == chosen
+    hand.press("n")
+    hand.page.wait_for_selector('body[data-ready^="2/"]')
+    assert hand.value("desk.pictures.window") == hand.value("desk.meta.window")
+    hand.press("b")
+    hand.page.wait_for_selector('body[data-ready^="1/"]')
+    hand.press("l")
+    assert hand.value("desk.pictures.window") == hand.value("desk.meta.window")

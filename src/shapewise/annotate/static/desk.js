@@ -92,8 +92,9 @@ export class Desk extends EventTarget {
     const meta = found;
     const sameSize = this.meta && same(this.meta.size, meta.size);
     const sameGrid = sameSize && same(this.meta.spacing, meta.spacing);
+    const samePatient = this.case?.patient === this.study.cases[index].patient;
     Object.assign(this, { index, meta, states: meta.states, suggestions: new Map(), draft: null, live: null, pixelsOf: null });
-    this.pictures = new Pictures(index, meta);
+    this.pictures = new Pictures(index, meta, samePatient ? this.pictures.chosen : null);
     const here = ({ name, frame }) => name === this.case.name && frame === this.case.frame;
     for (const { slice: at, base, objects } of [...onTheirWay, ...this.outbox.queue].filter(here)) {
       if (base >= this.stateOf(at).version) this.states[at] = { version: base + 1, objects };

@@ -5,10 +5,15 @@ import { readPixels } from "./api.js";
 const AHEAD = 3, KEPT = 400;
 
 export class Pictures {
-  constructor(index, meta) {
-    Object.assign(this, { index, meta, slices: new Map(), window: [...meta.window] });
+  // chosen: the intensities that a person wants as black and white, null for the image's own
+  constructor(index, meta, chosen = null) {
+    Object.assign(this, { index, meta, slices: new Map(), chosen });
     this.canvas = new OffscreenCanvas(meta.size[2], meta.size[1]);
     this.lookup = new Uint8ClampedArray(65536);
+  }
+
+  get window() {
+    return this.chosen ?? this.meta.window;
   }
 
   // A promise of a slice's pixels.
@@ -35,11 +40,11 @@ export class Pictures {
     const [low, high] = this.window;
     const middle = (low + high) / 2 + level * (high - low);
     const half = Math.max(((high - low) / 2) * Math.exp(width), (this.meta.high - this.meta.low) / 2000);
-    this.window = [middle - half, middle + half];
+    this.chosen = [middle - half, middle + half];
   }
 
   reset() {
-    this.window = [...this.meta.window];
+    this.chosen = null;
   }
 
   // Draw pixels through the window, one image pixel a pixel.
