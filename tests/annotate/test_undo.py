@@ -135,3 +135,28 @@ def test_steps_leave_room_in_the_storage(hand) -> None:
     assert last == 149
     assert length <= 1_000_000
     assert hand.page.evaluate(script, 2_000_000)[0] == 0
+
+
+def test_an_interpolation_is_one_step(hand, room) -> None:
+    hand.press("3")
+    hand.drag((60, 60), (70, 70))
+    hand.press("PageDown", "PageDown", "PageDown", "a", "Delete")
+    hand.drag((60, 60), (74, 74))
+    hand.press("i")
+    hand.page.locator("#notice", has_text="Filled 2 slices").wait_for()
+    hand.saved()
+    hand.press("Control+z")
+    hand.page.wait_for_function("() => !desk.states[4].objects.LV && !desk.states[5].objects.LV")
+    hand.saved()
+    assert state(room, MIDDLE + 1) == state(room, MIDDLE + 2) == {}
+    assert set(state(room, MIDDLE + 3)) == {"LV"}
+    hand.press("Control+y")
+    hand.page.wait_for_function("() => desk.states[4].objects.LV && desk.states[5].objects.LV")
+    hand.saved()
+    assert [set(state(room, MIDDLE + away)) for away in (1, 2)] == [{"LV"}, {"LV"}]
+    hand.page.reload()
+    hand.shown()
+    hand.press("Control+z")
+    hand.page.wait_for_function("() => !desk.states[4].objects.LV && !desk.states[5].objects.LV")
+    hand.saved()
+    assert set(state(room, MIDDLE + 3)) == {"LV"}

@@ -87,13 +87,17 @@ export function copyAbove(desk) {
   desk.putAll(Object.fromEntries(names.map((name) => [name, { ...above[name], origin: "copied" }])));
 }
 
-// Fill what lies between the nearest annotated slices, this one or above it and below it, class by class.
+// The nearest annotated slices of a class above and below, and this one where it is annotated too.
+function ends(desk, name) {
+  const slices = Object.keys(desk.states).map(Number).filter((s) => desk.states[s].objects[name]);
+  const above = slices.filter((s) => s < desk.slice), below = slices.filter((s) => s > desk.slice);
+  return [Math.max(...above), ...slices.filter((s) => s === desk.slice), Math.min(...below)].filter(Number.isFinite);
+}
+
+// Fill what lies between annotated slices, up and down from here, class by class; all of it is one step.
 export function interpolate(desk) {
-  const here = desk.slice, filled = new Map();
-  for (const name of desk.study.classes) {
-    const slices = Object.keys(desk.states).map(Number).filter((s) => desk.states[s].objects[name]);
-    const first = Math.max(...slices.filter((s) => s <= here)), last = Math.min(...slices.filter((s) => s > here));
-    if (!Number.isFinite(first) || !Number.isFinite(last)) continue;
+  const filled = new Map(), group = `interpolated ${Date.now()}`;
+  const fill = (name, first, last) => {
     const [from, to] = [first, last].map((s) => desk.states[s].objects[name]);
     for (let slice = first + 1; slice < last; slice++) {
       const share = (slice - first) / (last - first);
@@ -103,8 +107,11 @@ export function interpolate(desk) {
       const object = { shape, around: shape.kind === "absent" ? null : from.around, doubt, origin: "interpolated" };
       filled.set(slice, { ...filled.get(slice), [name]: object });
     }
+  };
+  for (const name of desk.study.classes) {
+    ends(desk, name).forEach((last, i, all) => i && fill(name, all[i - 1], last));
   }
-  for (const [slice, objects] of filled) desk.putAll(objects, null, slice);
+  for (const [slice, objects] of filled) desk.putAll(objects, null, slice, group);
   desk.notice(filled.size ? `Filled ${filled.size} slices.` : "There is nothing to fill between two annotated slices.");
 }
 

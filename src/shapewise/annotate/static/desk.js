@@ -153,10 +153,10 @@ export class Desk extends EventTarget {
     this.putAll({ [name]: drawn }, merge);
   }
 
-  putAll(changes, merge = null, slice = this.slice) {
+  putAll(changes, merge = null, slice = this.slice, group = null) {
     const { version, objects: before } = this.stateOf(slice), after = { ...before, ...changes };
     for (const [name, drawn] of Object.entries(changes)) if (drawn === null) delete after[name];
-    this.steps.add(this.placeOf(slice), version, before, after, merge);
+    this.steps.add(this.placeOf(slice), version, before, after, merge, group);
     this.send(after, Object.keys(changes), merge, slice);
   }
 
@@ -186,14 +186,18 @@ export class Desk extends EventTarget {
 
   // One step after the other, however quickly they are asked for.
   walk(from, to, side) {
-    const take = () => this.takeStep(from, to, side);
+    const take = async () => {
+      let step = await this.takeStep(from, to, side);
+      while (step?.group && step.group === this.steps[from].at(-1)?.group) step = await this.takeStep(from, to, side, true);
+    };
     return (this.undone = this.undone.then(take, take));
   }
 
-  async takeStep(from, to, side) {
+  // The step, where it was taken; it is looked at, unless its case is open and nobody has to see it.
+  async takeStep(from, to, side, unseen = false) {
     const step = this.steps[from].at(-1);
-    if (!step || !(await this.visit(step)) || step !== this.steps[from].at(-1)) return;
-    if (!this.steps.holds(step, this.state.version)) {
+    if (!step || !(unseen || (await this.visit(step))) || step !== this.steps[from].at(-1)) return;
+    if (!this.steps.holds(step, this.stateOf(step.slice).version)) {
       this.steps.forget(step);
       this.tell("change");
       return this.notice("This slice was changed elsewhere: there is nothing to undo.");
@@ -202,7 +206,8 @@ export class Desk extends EventTarget {
     this.steps[to].push({ ...step, merge: null });
     const names = Object.keys({ ...step.before, ...step.after });
     this.handle = null;
-    this.send(step[side], names.filter((name) => !same(step.before[name], step.after[name])));
+    this.send(step[side], names.filter((name) => !same(step.before[name], step.after[name])), null, step.slice);
+    return step;
   }
 
   // Go where an edit was made; false where that did not succeed.

@@ -41,7 +41,7 @@ const TABLE = [
   ["Draw", [","], "less sure", (desk) => act.doubt(desk, doubted(desk) + 0.5)],
   ["Draw", ["."], "surer", (desk) => act.doubt(desk, doubted(desk) - 0.5)],
   ["Slices", ["c"], "copy from the slice above", act.copyAbove],
-  ["Slices", ["i"], "interpolate between the annotated slices above and below", act.interpolate],
+  ["Slices", ["i"], "interpolate up and down from here, between annotated slices", act.interpolate],
   ["Slices", ["y"], "accept the run's suggestion; Shift+Y of every class", (desk, e) => act.accept(desk, e.shiftKey)],
 ];
 const SHOWN_ONLY = [

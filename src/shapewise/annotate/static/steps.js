@@ -15,8 +15,9 @@ export class Steps {
     Object.assign(this, { storageKey, past: steps(kept.past), future: steps(kept.future), versions: kept.versions ?? {} });
   }
 
-  // A step from the objects `before`, which the version has, to those `after`; it goes on with the last one where that merges.
-  add(place, version, before, after, merge) {
+  // A step from the objects `before`, which the version has, to those `after`; it goes on with the last one where that
+  // merges, and is taken back and again together with those of its group.
+  add(place, version, before, after, merge, group) {
     // Older steps know nothing of what somebody else drew since, and would take it away.
     const older = this.holds(place, version) ? [] : this.past.filter((step) => keyOf(step) === keyOf(place));
     for (const step of older) step.lost = true;
@@ -24,7 +25,7 @@ export class Steps {
     if (merge && last?.merge === merge && !last.lost && keyOf(last) === keyOf(place) && now - last.at < MERGED) {
       Object.assign(last, { after, at: now });
     } else {
-      this.past.push({ ...place, before, after, merge, at: now });
+      this.past.push({ ...place, before, after, merge, group, at: now });
     }
     this.future = [];
   }
