@@ -189,3 +189,29 @@ def test_an_edit_that_arrives_while_its_case_is_opened_again_is_no_conflict(hand
     hand.page.wait_for_function("() => desk.index === 0 && !desk.loading")
     assert hand.value("desk.states[3].version") == 1
     assert hand.value("Object.keys(desk.objects)") == ["LV"]
+
+
+def test_a_full_storage_of_the_tab_stops_nobody(hand, room) -> None:
+    """The tab's storage holds some five million letters; a long time without a server may fill it."""
+    hand.page.context.set_offline(True)
+    hand.page.evaluate("""() => {
+        for (let size = 2 ** 22, i = 0; size; i++) {
+            try { sessionStorage.setItem("full" + i, "x".repeat(size)); } catch { size >>= 1; }
+        }
+    }""")
+    hand.press("3")
+    hand.drag((64, 64), (74, 74))
+    hand.press("1", "a")
+    hand.says("2 edits kept here")
+    hand.page.context.set_offline(False)
+    hand.saved()
+    assert set(state(room)) == {"LV", "RV"}
+
+
+def test_a_tab_with_an_open_choice_is_not_closed_without_a_word(served, new_hand) -> None:
+    _, two = two_in_conflict(served, new_hand)
+    asked: list[str] = []
+    two.page.on("dialog", lambda dialog: asked.append(dialog.type))
+    two.page.close(run_before_unload=True)
+    two.page.wait_for_event("close")
+    assert asked == ["beforeunload"]

@@ -5,6 +5,7 @@ import { Clock } from "./clock.js";
 import { Outbox } from "./outbox.js";
 import { Pictures } from "./picture.js";
 import { keyOf, Steps } from "./steps.js";
+import { keep } from "./storage.js";
 import { View } from "./view.js";
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
@@ -23,6 +24,7 @@ export class Desk extends EventTarget {
     this.steps = new Steps(`shapewise steps ${token}`, ({ name, frame }) => this.indexOf(name, frame) >= 0);
     this.undone = Promise.resolve();
     this.conflictKey = `shapewise conflicts ${token}`;
+    addEventListener("beforeunload", (event) => (this.outbox.size || this.conflicts.length) && event.preventDefault());
     this.conflicts = JSON.parse(sessionStorage.getItem(this.conflictKey) ?? "[]");
     this.outbox = new Outbox(({ name, frame }) => this.indexOf(name, frame), `shapewise ${token}`, {
       status: () => this.tell("status"),
@@ -264,7 +266,7 @@ export class Desk extends EventTarget {
 
   keepConflicts(conflicts) {
     this.conflicts = conflicts;
-    sessionStorage.setItem(this.conflictKey, JSON.stringify(conflicts));
+    keep(this.conflictKey, JSON.stringify(conflicts));
     if (conflicts.length) this.tell("conflict", conflicts[0]);
     this.tell("status");
   }

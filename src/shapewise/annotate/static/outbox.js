@@ -1,6 +1,7 @@
 // Edits on their way to the server. Each stays here, and in the tab's storage, until it is acknowledged.
 
 import { Refused, saveSlice } from "./api.js";
+import { keep } from "./storage.js";
 
 const LONGEST_WAIT = 4000;
 // `crypto.randomUUID` is there on secure pages only, and a server on another address is none.
@@ -14,7 +15,6 @@ export class Outbox {
     const kept = JSON.parse(sessionStorage.getItem(storageKey) ?? "[]");
     this.queue = kept.map((item) => ({ ...item, tried: true }));
     addEventListener("online", () => this.flush());
-    addEventListener("beforeunload", (event) => this.queue.length && event.preventDefault());
   }
 
   get size() {
@@ -46,7 +46,7 @@ export class Outbox {
   }
 
   store() {
-    sessionStorage.setItem(this.storageKey, JSON.stringify(this.queue));
+    keep(this.storageKey, JSON.stringify(this.queue));
     this.on.status(this);
   }
 

@@ -1,5 +1,7 @@
 // What undo and redo go through. The last of it is in the tab's storage too: a reload of the page does not lose it.
 
+import { keep } from "./storage.js";
+
 const MERGED = 1200; // ms between nudges that are one step
 const MOST = 100; // steps in storage
 const LONGEST = 1_000_000; // characters: edits that wait to be sent need the rest of the storage
@@ -51,7 +53,7 @@ export class Steps {
     const { storageKey, past, future, versions } = this;
     for (let most = MOST; most >= 1; most = Math.floor(most / 2)) {
       const text = JSON.stringify({ past: past.slice(-most), future: future.slice(-most), versions });
-      if (text.length <= LONGEST) return sessionStorage.setItem(storageKey, text);
+      if (text.length <= LONGEST) return keep(storageKey, text);
     }
     sessionStorage.removeItem(storageKey);
   }
