@@ -16,7 +16,9 @@ async function ask(method, path, body) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }
-  const answer = await fetch(`api/${path}`, options); // a TypeError where nobody answers
+  const answer = await fetch(`api/${path}`, options).catch(() => {
+    throw new Error("Connection lost: this could not be fetched.");
+  });
   if (!answer.ok) throw new Refused(answer.status, await answer.json().catch(() => null));
   return answer;
 }

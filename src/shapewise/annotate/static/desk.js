@@ -74,6 +74,11 @@ export class Desk extends EventTarget {
     return this.meta.size[0];
   }
 
+  // Whether the case at hand is on the screen, and not about to be left.
+  get ready() {
+    return Boolean(this.meta) && !this.loading;
+  }
+
   get suggestion() {
     return this.suggestions.get(this.slice);
   }
@@ -129,17 +134,22 @@ export class Desk extends EventTarget {
       if (shown()) this.notice(error.message);
     }
     this.touched();
-    if (this.study.suggests && !this.suggestions.has(wanted)) await this.fetchSuggestion(wanted, shown);
+    this.fetchSuggestion();
   }
 
-  async fetchSuggestion(slice, shown) {
+  // One at a time: a run may think for long, and a browser keeps no more than six questions open.
+  async fetchSuggestion() {
+    const { index, slice, suggestions } = this, here = () => suggestions === this.suggestions && slice === this.slice;
+    if (!this.study.suggests || this.suggesting || suggestions.has(slice)) return;
+    this.suggesting = true;
     try {
-      const found = await suggest(this.index, slice);
-      if (shown()) this.suggestions.set(slice, found);
+      suggestions.set(slice, await suggest(index, slice));
     } catch (error) {
-      if (shown()) this.notice(error.message);
+      if (here()) this.notice(error.message);
     }
+    this.suggesting = false;
     this.tell("change");
+    if (!here()) this.fetchSuggestion();
   }
 
   key(name = this.active, slice = this.slice) {

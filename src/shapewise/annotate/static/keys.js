@@ -79,7 +79,7 @@ export function listen(desk, { help, write }) {
     if (!action && event.key !== " ") return;
     event.preventDefault();
     const elsewhere = ["n", "b"].includes(event.key.toLowerCase()) || event.key === "?";
-    if (!action || desk.dragging || ((desk.loading || !desk.meta) && !elsewhere)) return;
+    if (!action || desk.dragging || (!desk.ready && !elsewhere)) return;
     const before = desk.active, chooses = /^[1-9]$/.test(event.key);
     if (!chooses) desk.touch(!event.repeat && !looks(event)); // looking is no work on an object
     action(desk, event);

@@ -11,7 +11,7 @@ export function paint(canvas, desk) {
   const ratio = devicePixelRatio, context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, canvas.width, canvas.height);
-  if (!desk.pixels || desk.loading) return;
+  if (!desk.ready || desk.pixelsOf !== desk.slice) return; // another slice's picture would be taken for this one's
   paintImage(context, desk);
   if (desk.region) paintRegion(context, desk);
   if (!desk.outlined) return;

@@ -27,12 +27,16 @@ export class Panel {
       region: act.toggleRegion, accept: (each, event) => act.accept(each, event.shiftKey),
     };
     for (const [id, action] of Object.entries(actions)) {
-      $(id).addEventListener("click", (event) => desk.meta && (desk.touch(true), action(desk, event)));
+      $(id).addEventListener("click", (event) => desk.ready && (desk.touch(true), action(desk, event)));
     }
     $("accept").hidden = !desk.study.suggests;
-    $("doubt").addEventListener("input", (event) => (desk.touch(false), act.doubt(desk, event.target.valueAsNumber)));
+    $("doubt").addEventListener("input", (event) => {
+      if (!desk.ready) return desk.tell("change");
+      desk.touch(false);
+      act.doubt(desk, event.target.valueAsNumber);
+    });
     $("doubt").addEventListener("change", () => desk.touch(true));
-    $("around").addEventListener("change", (event) => (desk.touch(true), act.around(desk, event.target.value || null)));
+    $("around").addEventListener("change", ({ target }) => desk.ready && (desk.touch(true), act.around(desk, target.value || null)));
     desk.study.classes.forEach((name, i) => $("classes").append(this.card(name, i)));
   }
 

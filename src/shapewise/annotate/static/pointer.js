@@ -31,7 +31,7 @@ class Pointer {
 
   press(event) {
     const { canvas, desk } = this;
-    if (!desk.meta || desk.loading || this.drag) return;
+    if (!desk.ready || this.drag) return;
     canvas.focus();
     canvas.setPointerCapture(event.pointerId);
     desk.touch(event.button === 0);
