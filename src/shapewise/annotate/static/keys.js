@@ -30,7 +30,7 @@ const TABLE = [
   ["Draw", ["e"], "ellipse: Enter puts one at the crosshair (mouse: drag from its centre)", tool("ellipse")],
   ["Draw", ["x"], "ellipse by its four extreme points", tool("extremes")],
   ["Draw", ["p"], "polygon; Shift+Enter closes it (mouse: its first corner, or a double click)", tool("polygon")],
-  ["Draw", ["Enter"], "put a point, or an ellipse, at the crosshair", enter],
+  ["Draw", ["Enter"], "put a point, or an ellipse, at the crosshair; where an object is, take the crosshair first, to draw it anew", enter],
   ["Draw", ["Escape"], "leave off", escape],
   ["Draw", ["q"], "turn to the left", (desk) => act.turnBy(desk, -3)],
   ["Draw", ["w"], "turn to the right", (desk) => act.turnBy(desk, 3)],
@@ -60,8 +60,11 @@ function enter(desk, event) {
     if (!desk.object || desk.object.shape.kind === "absent") act.placeAtCrosshair(desk);
     return;
   }
-  addDraftPoint(desk, desk.crosshair, event.shiftKey && desk.draft?.length > 2);
+  const there = desk.object && desk.object.shape.kind !== "absent";
+  if (there && !desk.draft) Object.assign(desk, { draft: [], handle: null }); // the arrows leave it for the crosshair
+  else addDraftPoint(desk, desk.crosshair, event.shiftKey && desk.draft?.length > 2);
   desk.pointing = true;
+  desk.tell("change");
 }
 
 function escape(desk) {

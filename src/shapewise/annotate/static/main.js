@@ -96,7 +96,7 @@ function draw(desk, panel) {
   showCorner(desk);
   $("undo").disabled = !desk.steps.past.length;
   $("redo").disabled = !desk.steps.future.length;
-  $("hint").textContent = desk.object && desk.object.shape.kind !== "absent" ? "" : HINTS[desk.tool];
+  $("hint").textContent = desk.object && desk.object.shape.kind !== "absent" && !desk.draft ? "" : HINTS[desk.tool];
   paint($("canvas"), desk);
   strip.paintStrip($("strip"), desk);
   document.body.dataset.region = desk.region ? "shown" : "hidden";
@@ -152,6 +152,9 @@ function listen(desk) {
   click("redo", () => desk.redo());
   click("help-button", () => $("help").showModal());
   click("export", () => write(desk));
+  $("around").addEventListener("change", () => canvas.focus());
+  // What the mouse has chosen leaves the keys to the picture: Enter and Space would press its button again.
+  document.querySelector("main").addEventListener("click", (event) => event.detail && canvas.focus());
 }
 
 // The case that the address names, -1 where it names none.

@@ -69,7 +69,7 @@ export class Panel {
     $("clear").disabled = !object;
     $("accept").disabled = !desk.suggestion;
     const doubt = object?.doubt ?? desk.doubt ?? 0;
-    if (document.activeElement !== $("doubt")) $("doubt").value = doubt;
+    $("doubt").value = doubt;
     $("sure").textContent = doubt ? `± ${doubt} px` : "as the experiment's margin says";
     const others = desk.study.classes.filter((name) => name !== desk.active);
     const options = [make("option", "nothing", { value: "" }), ...others.map((name) => make("option", name, { value: name }))];

@@ -143,13 +143,13 @@ function hover(desk, event) {
   desk.tell("hover", desk.meta ? desk.view.toImage(where(event)) : null);
 }
 
-// One more corner, or extreme point; the fourth extreme point makes the ellipse, `close` the polygon.
-export function addDraftPoint(desk, at, close) {
-  const most = desk.study.most_points;
+// One more corner, or extreme point; the fourth extreme point makes the ellipse, coming back to the first corner the polygon.
+export function addDraftPoint(desk, at, back) {
+  const most = desk.study.most_points, close = back && desk.tool === "polygon";
   if (!close && desk.draft?.length >= most) return desk.notice(`A polygon has ${most} corners at most: close it.`);
   const points = close ? desk.draft : [...(desk.draft ?? []), [...at]];
   desk.draft = points;
-  if (desk.tool === "polygon" && close) place(desk, { kind: "polygon", points });
+  if (close) place(desk, { kind: "polygon", points });
   if (desk.tool === "extremes" && points.length === 4) {
     const ellipse = ellipseThrough(points);
     desk.draft = null;
