@@ -233,24 +233,25 @@ export class Desk extends EventTarget {
   // Something changed that is drawn or measured.
   touched() {
     this.tell("change");
+    this.unmeasured = true;
     this.measuring ??= setTimeout(() => this.remeasure(), 40);
   }
 
+  // One question at a time: a hand that drags is quicker than a large region.
   async remeasure() {
-    this.measuring = null;
-    const { index, slice, objects } = this, turn = (this.asked = (this.asked ?? 0) + 1);
-    const still = () => index === this.index && slice === this.slice && turn > (this.answered ?? 0);
+    const { index, slice, objects } = this, still = () => index === this.index && slice === this.slice;
+    this.unmeasured = false;
     try {
       const numbers = await measure(index, objects);
       const region = this.regionOn ? await readRegion(index, objects) : null;
-      if (!still()) return;
-      Object.assign(this, { numbers, region: this.regionOn ? region : null, answered: turn });
-      this.tell("change");
+      if (still()) Object.assign(this, { numbers, region: this.regionOn ? region : null });
     } catch (error) {
       if (still()) Object.assign(this, { numbers: {}, region: null });
       if (error.status && objects === this.objects) this.notice(error.message);
-      this.tell("change");
     }
+    this.measuring = null;
+    if (this.unmeasured) this.touched();
+    else this.tell("change");
   }
 
   // Back to what the server has, and what still waits to be sent there.
