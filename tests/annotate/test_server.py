@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from shapewise.annotate.guard import Guard
 from shapewise.annotate.schema import LARGEST_BODY, MOST_CLASSES, MOST_POINTS
 from shapewise.annotate.server import Room, build_app
-from shapewise.annotate.session import LOOPBACK
+from shapewise.annotate.session import LOOPBACK, names_of
 from shapewise.annotate.store import Place, Store
 from shapewise.data.table import read_table
 
@@ -148,10 +148,13 @@ def test_others_are_refused(client: TestClient, headers: dict[str, str], status:
         ("localhost:8471", 200),
         ("evil.example:8471", 403),
         ("192.168.1.5:80", 403),
+        ("ward.example:8471", 200),
     ],
 )
-def test_beyond_loopback_any_address_will_do_and_no_name(room: Room, host: str, status: int) -> None:
-    app = Guard(build_app(room), token="secret", names=(), port=8471)
+def test_beyond_loopback_any_address_will_do_and_the_name_asked_for(
+    room: Room, host: str, status: int
+) -> None:
+    app = Guard(build_app(room), token="secret", names=names_of("Ward.example"), addresses=True, port=8471)
     with TestClient(app) as client:
         answer = client.get("/api/study", headers={"Host": host, "X-Token": "secret"})
     assert answer.status_code == status

@@ -13,7 +13,7 @@ import SimpleITK
 
 from shapewise.annotate.numbers import Grid
 from shapewise.annotate.schema import Edit
-from shapewise.annotate.session import open_session
+from shapewise.annotate.session import LOOPBACK, names_of, open_session
 from shapewise.annotate.store import Place, Store
 from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
@@ -121,6 +121,13 @@ def test_it_binds_loopback_and_prints_a_secret(hearts: Path, tmp_path: Path) -> 
     assert len(session.url.partition("token=")[2]) >= 32
     session.socket.close()
     session.room.store.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "more"), [("127.0.0.1", []), ("::1", []), ("Ward.example", ["ward.example"])]
+)
+def test_the_name_that_was_asked_for_is_answered_to(host: str, more: list[str]) -> None:
+    assert set(names_of(host)) == {*LOOPBACK, *more}
 
 
 def test_a_refusal_leaves_nothing_behind(hearts: Path, tmp_path: Path) -> None:

@@ -32,13 +32,15 @@ class Guard:
     Args:
         app: what is guarded.
         token: what a page has to know.
-        names: host names that the server answers to; without them any IP address, which no other site's name
-            can stand for.
+        names: host names that the server answers to, in lower case as browsers send them.
         port: its port.
+        addresses: whether to answer to any IP address too; no other site's name can stand for one.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, names: tuple[str, ...], port: int) -> None:
-        self.app, self.token, self.names, self.port = app, token, names, port
+    def __init__(
+        self, app: ASGIApp, *, token: str, names: tuple[str, ...], port: int, addresses: bool = False
+    ) -> None:
+        self.app, self.token, self.names, self.port, self.addresses = app, token, names, port, addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse a request, or pass it on."""
@@ -80,14 +82,14 @@ class Guard:
         name, _, port = (f"{host}:80" if bare else host).rpartition(":")  # browsers leave HTTP's own port out
         if port != str(self.port):
             return False
-        return name in self.names if self.names else _is_address(name)
+        return name in self.names or (self.addresses and _is_address(name))
 
 
 def _is_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name.strip("[]"))
     except ValueError:
-        return name == "localhost"
+        return False
     return True
 
 

@@ -35,11 +35,13 @@ class Session:
         url: the page's address, its token included.
         room: what it serves.
         socket: where it listens.
+        host: the name or address that it was asked to listen at.
     """
 
     url: str
     room: Room
     socket: socket.socket
+    host: str
 
     def run(self) -> str:
         """Serve until Ctrl-C or SIGTERM, then write the table; returns what to say about that."""
@@ -50,9 +52,9 @@ class Session:
         from shapewise.annotate.server import build_app
 
         host, port = self.socket.getsockname()[:2]
-        names = LOOPBACK if host in ("127.0.0.1", "::1") else ()
         room, store = self.room, self.room.store
-        app = Guard(build_app(room), token=store.token(), names=names, port=port)
+        names, beyond = names_of(self.host), host not in ("127.0.0.1", "::1")
+        app = Guard(build_app(room), token=store.token(), names=names, port=port, addresses=beyond)
         config = uvicorn.Config(
             app,
             log_level="warning",
@@ -116,7 +118,17 @@ def open_session(
         bound.close()
         raise
     name = f"[{host}]" if ":" in host else host
-    return Session(f"http://{name}:{bound.getsockname()[1]}/?token={room.store.token()}", room, bound)
+    return Session(f"http://{name}:{bound.getsockname()[1]}/?token={room.store.token()}", room, bound, host)
+
+
+def names_of(host: str) -> tuple[str, ...]:
+    """Names that a server answers to: every machine's own, and the one that it was asked to listen at.
+
+    >>> names_of("Ward.example")[-1]
+    'ward.example'
+    """
+    asked = f"[{host}]" if ":" in host else host.lower()
+    return (*LOOPBACK, asked)
 
 
 def _furnish(study: Study, out: Path, unit: str, run: Path | None) -> Room:
