@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from shapewise.annotate.export import export
+from shapewise.annotate import server
+from shapewise.annotate.export import Exported, export
 from shapewise.annotate.numbers import Grid
 from shapewise.annotate.schema import Edit
 from shapewise.annotate.server import Room
@@ -128,3 +132,21 @@ def test_a_table_of_other_classes_is_left_alone(room: Room, save, draw, hearts: 
     with pytest.raises(TableError, match="row 2: expected class to be one of RV, Myo, LV, found 'prostate'"):
         export(room.store, CLASSES, "px", room.out)
     assert room.out.read_bytes() == before
+
+
+def test_two_exports_at_once_are_one_after_the_other(client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The older state could have been written last."""
+    at_work, most = [0], [0]
+
+    def slowly(*told: Any) -> Exported:
+        at_work[0] += 1
+        most[0] = max(most[0], at_work[0])
+        time.sleep(0.1)
+        at_work[0] -= 1
+        return export(*told)
+
+    monkeypatch.setattr(server, "export", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: client.post("/api/export").status_code, range(4)))
+    assert answers == [200] * 4
+    assert most == [1]

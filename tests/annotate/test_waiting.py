@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from threading import Event
@@ -77,3 +78,15 @@ def test_nothing_is_drawn_on_a_case_that_is_being_left(hand, room) -> None:
     hand.page.wait_for_timeout(200)
     assert hand.value("desk.objects") == {}
     assert room.store.read_all() == {}
+
+
+def test_a_picture_that_did_not_come_is_shown_once_somebody_answers(hand) -> None:
+    last = hand.value("desk.depth - 1")
+    hand.page.route(f"**/slices/{last}", lambda route: route.abort())
+    hand.value(f"(desk.pictures.slices.clear(), desk.go({last}))")
+    hand.page.locator("#notice", has_text="Connection lost").wait_for()
+    hand.page.unroute(f"**/slices/{last}")
+    deadline = time.monotonic() + 20
+    while hand.value("desk.pixelsOf") != last and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert hand.value("desk.pixelsOf") == last

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any
 
 import numpy as np
@@ -176,9 +177,12 @@ def _add_results(app: FastAPI, room: Room) -> None:
         objects = room.suggestions.objects(case, slice_, room.around)
         return {"objects": _plain(objects), "numbers": _predicted(room.suggestions.masks(case, slice_), grid)}
 
+    exporting = Lock()
+
     @app.post("/api/export")
     def write() -> dict[str, Any]:
-        written = export(room.store, room.study.classes, room.unit, room.out)
+        with exporting:  # of two at once the older state could be written last
+            written = export(room.store, room.study.classes, room.unit, room.out)
         left_out = [f"{place.case} frame {place.frame} slice {place.slice}" for place in written.unfinished]
         return {"numbers": written.numbers, "slices": written.slices, "unfinished": left_out}
 

@@ -1,6 +1,6 @@
 // What lies on the desk: the case, the slice, its objects, the class and tool at hand; and undo and redo.
 
-import { measure, readCase, readRegion, suggest, token } from "./api.js";
+import { measure, readCase, readRegion, Refused, suggest, token } from "./api.js";
 import { Clock } from "./clock.js";
 import { Outbox } from "./outbox.js";
 import { Pictures } from "./picture.js";
@@ -8,6 +8,7 @@ import { keyOf, Steps } from "./steps.js";
 import { keep } from "./storage.js";
 import { View } from "./view.js";
 
+const AGAIN = 2000; // ms until a picture that did not come is asked for again
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 export class Desk extends EventTarget {
@@ -122,19 +123,24 @@ export class Desk extends EventTarget {
   async go(slice) {
     this.slice = Math.min(this.depth - 1, Math.max(0, slice));
     Object.assign(this, { draft: null, live: null, handle: null, region: null });
-    const { pictures, slice: wanted } = this;
-    const shown = () => pictures === this.pictures && wanted === this.slice;
     this.tell("change");
+    await this.fetchPixels();
+    this.fetchSuggestion();
+  }
+
+  // Where nobody answers it asks again, for as long as this slice is to be shown.
+  async fetchPixels() {
+    const { pictures, slice } = this, shown = () => pictures === this.pictures && slice === this.slice;
     try {
-      const pixels = await pictures.fetch(wanted);
+      const pixels = await pictures.fetch(slice);
       if (!shown()) return;
-      Object.assign(this, { pixels, pixelsOf: wanted });
-      pictures.prefetch(wanted);
+      Object.assign(this, { pixels, pixelsOf: slice });
+      pictures.prefetch(slice);
     } catch (error) {
       if (shown()) this.notice(error.message);
+      if (!(error instanceof Refused)) setTimeout(() => shown() && this.fetchPixels(), AGAIN);
     }
     this.touched();
-    this.fetchSuggestion();
   }
 
   // One at a time: a run may think for long, and a browser keeps no more than six questions open.
