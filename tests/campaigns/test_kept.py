@@ -95,7 +95,7 @@ def test_what_needs_runs_says_so(script: Script, plan: Path, arguments: list[str
     assert error == "error: --out: expected the folder of the run folders, found none\n"
 
 
-@pytest.mark.parametrize("name", ["acdc", "promise12"])
+@pytest.mark.parametrize("name", ["acdc", "acdc_long", "promise12"])
 def test_the_documentation_shows_what_is_kept(script: Script, name: str) -> None:
     status, table, _ = script("run", FOLDER / f"{name}.yaml", "--table", "--markdown")
     assert status == 0

@@ -161,6 +161,44 @@ def scipy_projection(
     return up - down, np.exp(scores - np.logaddexp.reduce(scores)).reshape(logits.shape)
 
 
+@pytest.mark.parametrize("names", [MOMENTS["spread"], MOMENTS["covariance"]], ids=["spread", "covariance"])
+def test_scipy_finds_the_same_distribution_from_sums_over_pixels(names: tuple[str, ...]) -> None:
+    truth = soft(batch=1, size=(9, 10), classes=3)
+    logits = noise(truth)
+    values = described(truth, names)
+    found = project(logits, values, **PRECISE)
+    expected = projection_onto_sums(logits[0].numpy(), truth[0].numpy(), crossed="covariance" in names)
+    np.testing.assert_allclose(found.probs[0].numpy(), expected, atol=2e-5)
+
+
+def projection_onto_sums(logits: np.ndarray, truth: np.ndarray, *, crossed: bool) -> np.ndarray:
+    """The dual in plain pixel coordinates and raw moments, minimised by BFGS."""
+    classes, rows, columns = logits.shape
+    r, c = np.mgrid[:rows, :columns] / 5 - 1
+    features = np.stack([np.ones_like(r), r, c, r * r, c * c, *([r * c] if crossed else [])]).reshape(
+        -1, rows * columns
+    )
+    targets = truth.reshape(classes, -1)[1:] @ features.T
+    log_probs = logits.reshape(classes, -1)
+    log_probs = log_probs - np.logaddexp.reduce(log_probs)
+
+    def tilted(multipliers: np.ndarray) -> np.ndarray:
+        tilt = multipliers.reshape(classes - 1, -1) @ features
+        return log_probs + np.concatenate([np.zeros_like(tilt[:1]), tilt])
+
+    def dual(multipliers: np.ndarray) -> tuple[float, np.ndarray]:
+        scores = tilted(multipliers)
+        partition = np.logaddexp.reduce(scores)
+        gradient = np.exp(scores - partition)[1:] @ features.T - targets
+        return partition.sum() - (multipliers * targets.ravel()).sum(), gradient.ravel()
+
+    best = minimize(
+        dual, np.zeros(targets.size), jac=True, method="BFGS", options={"gtol": 1e-9, "maxiter": 5000}
+    )
+    scores = tilted(best.x)
+    return np.exp(scores - np.logaddexp.reduce(scores)).reshape(logits.shape)
+
+
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1000), shift=st.tuples(st.integers(-3, 3), st.integers(-3, 3)))
 def test_no_other_distribution_with_these_moments_is_closer(seed: int, shift: tuple[int, int]) -> None:
