@@ -93,6 +93,7 @@ def test_a_run_folder_holds_what_a_person_needs(workshop: Path) -> None:
         "seconds",
         "train_loss",
         "val_dice",
+        "val_satisfied",
         "val_violation",
     }
 

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -168,7 +169,7 @@ def test_labels_drawn_from_numbers_need_no_mask(
 ) -> None:
     experiment = load_experiment(
         experiment_file(supervision={"kind": "regions"}),
-        [f"data.table={table}", "training.selection=violation", "training.epochs=1"],
+        [f"data.table={table}", "training.selection=satisfied", "training.epochs=1"],
     )
     train(experiment, phantom, tmp_path / "with")
     train(experiment, maskless, tmp_path / "without")
@@ -357,6 +358,19 @@ def test_a_projection_takes_moments_only(
     with pytest.raises(ConfigError, match="length"):
         train(experiment, phantom, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_without_masks_the_epoch_is_kept_in_which_most_numbers_hold(
+    maskless: Path, table: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    experiment = load_experiment(experiment_file(), [f"data.table={table}", "training.epochs=6"])
+    train(experiment, maskless, tmp_path / "run")
+    log = pd.read_csv(tmp_path / "run" / "log.csv")
+    shares = log.filter(like="val_satisfied_")
+    assert list(shares) == [f"val_satisfied_{name}" for name in experiment.supervision.descriptors]
+    np.testing.assert_allclose(log["val_satisfied"], shares.mean(axis=1), atol=1e-6)
+    best = torch.load(tmp_path / "run" / "checkpoints" / "best.ckpt", weights_only=True)
+    assert best["epoch"] == log["val_satisfied"].idxmax()
 
 
 def test_selection_by_dice_needs_masks(

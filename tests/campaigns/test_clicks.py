@@ -12,6 +12,7 @@ import pytest
 
 from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
+from shapewise.data.phantom import make_phantom
 from shapewise.data.table import read_table
 
 SCRIPT = Path(__file__).parents[2] / "campaigns" / "clicks.py"
@@ -39,10 +40,11 @@ def test_clicks_without_an_error_nearly_describe_the_masks(phantom: Path, tmp_pa
     assert np.abs(centres["value"] - centres["value_mask"]).median() < 1
 
 
-def test_an_error_moves_the_clicks_and_a_seed_repeats_them(phantom: Path, tmp_path: Path) -> None:
+def test_an_error_moves_the_clicks_and_a_seed_repeats_them(tmp_path: Path) -> None:
+    make_phantom(tmp_path / "one", patients=1)
     tables = {}
     for name, error in (("exact", 0.0), ("off", 2.0), ("again", 2.0)):
-        clicks(phantom, tmp_path / f"{name}.csv", error)
+        clicks(tmp_path / "one", tmp_path / f"{name}.csv", error)
         tables[name] = (tmp_path / f"{name}.csv").read_text()
     assert tables["off"] == tables["again"]
     assert tables["off"] != tables["exact"]

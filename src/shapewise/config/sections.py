@@ -164,7 +164,7 @@ class SupervisionConfig(ConstraintsConfig):
     descriptors: tuple[str, ...] = ("volume", "centroid", "covariance")
     extent: Literal["slice", "volume"] = Field("slice", description="what the numbers are about")
     sharpening: float = Field(
-        1.5, gt=0, description="what a projection's log-probabilities are multiplied by"
+        1.2, gt=0, description="what a projection's log-probabilities are multiplied by"
     )
     iterations: int = Field(6, ge=1, le=1000, description="rounds of a projection's solver, at most")
     error: float = Field(0.0, ge=0, description="relative error of the numbers that a projection allows for")
@@ -212,8 +212,9 @@ class TrainingConfig(Section):
     devices: int = Field(1, ge=1, le=1024)
     workers: int = Field(0, ge=0, le=256, description="processes that read slices")
     seed: int = Seed
-    selection: Literal["auto", "dice", "violation"] = Field(
-        "auto", description="what names the best epoch; auto: Dice where validation masks exist"
+    selection: Literal["auto", "dice", "satisfied", "violation"] = Field(
+        "auto",
+        description="what names the best epoch; auto: Dice where validation masks exist, else satisfied",
     )
 
 

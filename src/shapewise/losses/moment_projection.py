@@ -69,7 +69,7 @@ class MomentProjectionLoss(nn.Module):
         self,
         descriptors: Sequence[str] = ("volume", "centroid", "covariance"),
         *,
-        sharpening: float = 1.5,
+        sharpening: float = 1.2,
         error: float = 0.0,
         tolerance: float = 0.0,
         iterations: int = 12,

@@ -64,6 +64,6 @@ def describe_epoch(row: dict[str, float], epochs: int | None) -> str:
     >>> describe_epoch({"epoch": 0, "seconds": 1.25, "train_loss": 0.5, "val_dice": 0.75}, 10)
     'epoch 1/10  1.2 s  train_loss 0.5000  val_dice 0.7500'
     """
-    shown = [name for name in ("train_loss", "val_dice", "val_violation") if name in row]
+    shown = [name for name in ("train_loss", "val_dice", "val_satisfied") if name in row]
     parts = [f"epoch {int(row['epoch']) + 1}/{epochs}", f"{row['seconds']:.1f} s"]
     return "  ".join(parts + [f"{name} {row[name]:.4f}" for name in shown])

@@ -218,8 +218,10 @@ class SegmentationModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log what the epoch came to: the constraints that hold, and the 3-D Dice."""
-        for name, mean in self.held.items():
-            self.log(f"val_satisfied_{name}", mean.over_processes(self.device))
+        shares = {name: mean.over_processes(self.device) for name, mean in self.held.items()}
+        self.log_dict({f"val_satisfied_{name}": share for name, share in shares.items()})
+        if shares:
+            self.log("val_satisfied", torch.stack(list(shares.values())).mean())
         if self.case_dice is None:
             return
         self.case_dice.sum_over_processes(self.device)
