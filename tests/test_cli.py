@@ -82,6 +82,7 @@ def test_a_run_folder_holds_what_a_person_needs(workshop: Path) -> None:
         "metrics.csv",
         "values.csv",
         "biomarkers.csv",
+        "volumes.csv",
     ):
         assert (run / name).is_file(), name
     assert list((run / "tensorboard").glob("events*"))

@@ -293,7 +293,14 @@ def test_training_further_removes_the_results_of_fewer_epochs(
 ) -> None:
     path, run = experiment_file(), tmp_path / "run"
     train(load_experiment(path, ["training.epochs=1"]), phantom, run)
-    results = ["metrics.csv", "values.csv", "biomarkers.csv", "predictions", "metrics_validation.csv"]
+    results = [
+        "metrics.csv",
+        "values.csv",
+        "volumes.csv",
+        "biomarkers.csv",
+        "predictions",
+        "metrics_validation.csv",
+    ]
     for split in ("test", "validation"):
         evaluate(run, split=split)
     train(load_experiment(path, ["training.epochs=1"]), phantom, run)  # there is nothing left to train

@@ -195,7 +195,9 @@ def evaluate(
 def show_metrics(metrics: pd.DataFrame, title: str) -> None:
     """Print the mean of each measure by class."""
     if metrics.empty:
-        screen.print("no case has a mask: predictions only")
+        screen.print(
+            "no case has a mask: predictions and what they measure only; `shapewise compare` shows them"
+        )
         return
     columns = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "assd_mm": "ASSD (mm)", "satisfied": "satisfied"}
     shown = [name for name in columns if metrics[name].notna().any()]
@@ -231,7 +233,8 @@ def compare(
     Example: shapewise compare runs/pixels runs/barrier --out report
     """
     report = compare_runs(runs, out)
-    screen.print((report.parent / "table1.md").read_text(encoding="utf-8"), soft_wrap=True)
+    if (report.parent / "table1.md").exists():
+        screen.print((report.parent / "table1.md").read_text(encoding="utf-8"), soft_wrap=True)
     screen.print(f"report: {report}")
 
 

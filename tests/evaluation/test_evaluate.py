@@ -137,6 +137,10 @@ def test_a_case_without_a_mask_is_predicted_and_said_to_be_unmeasured(
     unmeasured = biomarkers[biomarkers["patient"] == "patient000"]
     assert unmeasured["predicted"].notna().all()
     assert unmeasured["reference"].isna().all()
+    volumes = pd.read_csv(tmp_path / "run" / "volumes.csv").set_index(["case", "phase", "class"])["volume_ml"]
+    assert len(volumes) == 3 * 2 * 3
+    ventricle = unmeasured.set_index("quantity")["predicted"]["lv_edv_ml"]
+    assert volumes["patient000", "ED", "LV"] == ventricle
 
 
 def test_nothing_but_unmeasured_cases_still_writes_every_table(tmp_path: Path) -> None:
@@ -201,8 +205,9 @@ def test_another_split_has_results_of_its_own(study: Study, tmp_path: Path) -> N
     for split in ("test", "train"):
         evaluate_cases(Threshold(), study, PREPROCESSING, tmp_path / "run", split=split)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        *("metrics.csv", "values.csv", "biomarkers.csv", "predictions"),
-        *("metrics_train.csv", "values_train.csv", "biomarkers_train.csv", "predictions_train"),
+        *("metrics.csv", "values.csv", "volumes.csv", "biomarkers.csv", "predictions"),
+        *("metrics_train.csv", "values_train.csv", "volumes_train.csv", "biomarkers_train.csv"),
+        "predictions_train",
     }
 
 

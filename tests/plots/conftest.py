@@ -187,6 +187,7 @@ def write_tables(folder: Path, cases: list[Any], metrics: list[Any], values: lis
     table = pd.DataFrame(metrics)
     table.to_csv(folder / "metrics.csv", index=False)
     pd.DataFrame(values).to_csv(folder / "values.csv", index=False)
+    table[["case", "frame", "phase", "class", "volume_ml"]].to_csv(folder / "volumes.csv", index=False)
     biomarkers(table.rename(columns={"case": "patient"})).to_csv(folder / "biomarkers.csv", index=False)
 
 
@@ -223,3 +224,22 @@ def finished_runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def two_runs(finished_runs: list[Path], tmp_path: Path) -> list[Path]:
     """Copies of the two runs, to be changed at will; they share the study with the originals."""
     return [Path(shutil.copytree(run, tmp_path / run.name)) for run in finished_runs]
+
+
+@pytest.fixture
+def bare_runs(two_runs: list[Path]) -> list[Path]:
+    """The same without a mask: nothing was measured against one."""
+    for run in two_runs:
+        tables = {
+            name: pd.read_csv(run / f"{name}.csv") for name in ("metrics", "cases", "biomarkers", "log")
+        }
+        tables["metrics"] = tables["metrics"].head(0)
+        tables["cases"]["mask"] = None
+        tables["biomarkers"]["reference"] = None
+        log = tables["log"][["epoch", "seconds"]]
+        share = np.linspace(0.5, 0.9, len(log))
+        columns = dict.fromkeys(("val_satisfied", "val_satisfied_volume", "val_satisfied_spread"), share)
+        tables["log"] = log.assign(**columns)
+        for name, table in tables.items():
+            table.to_csv(run / f"{name}.csv", index=False)
+    return two_runs

@@ -152,3 +152,22 @@ def test_a_file_is_no_folder_to_write_into(finished_runs: list[Path], tmp_path: 
         compare(finished_runs, tmp_path / "out")
     with pytest.raises(DataError, match="expected a folder that can be written"):
         compare(finished_runs, tmp_path / "out" / "below")
+
+
+def test_without_masks_the_report_shows_predictions_and_what_they_measure(
+    bare_runs: list[Path], tmp_path: Path
+) -> None:
+    page = compare(bare_runs, tmp_path / "report")
+    pictures = {"predictions.png", "satisfied_curves.png", "constraints.png", "figure3.png"}
+    assert {path.name for path in page.parent.iterdir()} == pictures | {"report.html"}
+    report = read(page)
+    for expected in (
+        "None of 4 test cases has a mask, so no Dice can be told. ",
+        "As predicted",
+        "LV EF (%)",
+        "patient003, ED",
+        "Predictions",
+        "acdc barrier has no biomarker with a reference",
+    ):
+        assert expected in report.text, expected
+    assert "Results" not in report.text

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from shapewise.plots.curves import draw_curves
+from shapewise.plots.curves import draw_curves, draw_satisfied
 from shapewise.plots.runs import load_runs
 
 
@@ -76,3 +76,17 @@ def test_no_dice_no_figure(two_runs: list[Path]) -> None:
     drawing = draw_curves(load_runs(two_runs[1:]))
     assert drawing.figure is None
     assert drawing.left_out == ("acdc barrier logged no Dice (its validation cases have no masks)",)
+
+
+def test_without_dice_the_numbers_that_hold_are_drawn(
+    bare_runs: list[Path], finished_runs: list[Path]
+) -> None:
+    figure = draw_satisfied(load_runs(bare_runs)).figure
+    assert figure is not None
+    assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == [
+        "mean over descriptors",
+        "volume",
+        "spread",
+    ]
+    np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), np.linspace(0.5, 0.9, 12))
+    assert draw_satisfied(load_runs(finished_runs)).figure is None

@@ -183,7 +183,7 @@ def test_masks_that_arrived_after_training_are_compared(two_runs: list[Path]) ->
     assert ("patient002", 1) in load_runs(two_runs[:1])[0].scans
 
 
-@pytest.mark.parametrize("name", ["cases", "log", "values", "biomarkers"])
+@pytest.mark.parametrize("name", ["cases", "log", "values", "volumes", "biomarkers"])
 def test_other_tables_must_be_whole_too(name: str, two_runs: list[Path]) -> None:
     path = two_runs[0] / f"{name}.csv"
     path.write_text(path.read_text()[:-3])
@@ -198,14 +198,20 @@ def test_metrics_without_a_row(two_runs: list[Path]) -> None:
         load_runs(two_runs)
 
 
-def test_a_run_whose_test_cases_have_no_masks_says_so(two_runs: list[Path]) -> None:
-    path = two_runs[1] / "metrics.csv"
-    path.write_text(path.read_text().splitlines()[0] + "\n")
-    edit(two_runs[1] / "cases.csv", mask=lambda frame: frame["mask"].mask(frame["split"] == "test"))
-    again = rf"\(once they have, `shapewise evaluate {two_runs[1]}` measures them\)"
-    expected = rf"^{two_runs[1]}: expected test cases with masks to measure against, found 8 without {again}$"
-    with pytest.raises(RunError, match=expected):
-        load_runs(two_runs)
+def test_without_masks_the_predicted_scans_count(bare_runs: list[Path]) -> None:
+    run, _ = load_runs(bare_runs)
+    assert not run.measured
+    assert run.classes == ["RV", "Myo", "LV"]
+    assert run.scans == {(f"patient{number:03d}", frame) for number in range(1, 5) for frame in (1, 9)}
+
+
+def test_a_run_without_masks_is_not_compared_with_one_that_was_measured(
+    bare_runs: list[Path], finished_runs: list[Path]
+) -> None:
+    with pytest.raises(
+        RunError, match=rf"^{bare_runs[1]}: expected measured test cases, .* evaluate it again"
+    ):
+        load_runs([finished_runs[0], bare_runs[1]])
 
 
 def test_missing_column_is_named(two_runs: list[Path]) -> None:

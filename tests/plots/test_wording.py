@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -18,6 +19,7 @@ from shapewise.plots.wording import (
     slices,
     supervised_by,
     title,
+    unmeasured_headline,
 )
 
 
@@ -165,3 +167,15 @@ def test_what_else_pulls_and_when_targets_are_made_is_said(finished_runs: list[P
     assert words({"teacher": True})[1] == "moment projection, of the answer to the unchanged image"
     averaged = words({"teacher": True}, weight_average=0.99)
     assert averaged[1] == "moment projection, of a mean teacher's answer"
+
+
+def test_without_masks_the_headline_says_what_can_be_said(bare_runs: list[Path]) -> None:
+    run, other = load_runs(bare_runs)
+    told = unmeasured_headline([run, other])
+    assert re.fullmatch(
+        r"None of 4 test cases has a mask, so no Dice can be told\. "
+        r"acdc pixels keeps <strong>\d\d%</strong>; "
+        r"acdc barrier keeps <strong>\d\d%</strong> of the bounds on their numbers\.",
+        told,
+    )
+    assert unmeasured_headline([replace(run, values=None)]).endswith("look at the predictions.")

@@ -40,9 +40,9 @@ METRICS = (
     "volume_ml_reference",
     "satisfied",
 )
-VOLUMES = ("patient", "phase", "class", "volume_ml", "volume_ml_reference")
+VOLUMES = ("case", "patient", "frame", "phase", "class", "volume_ml", "volume_ml_reference")
 PREDICTIONS = "predictions"
-RESULTS = ("metrics.csv", "biomarkers.csv", "values.csv", PREDICTIONS)
+RESULTS = ("metrics.csv", "biomarkers.csv", "volumes.csv", "values.csv", PREDICTIONS)
 """What an evaluation leaves, the file that says that it is whole first."""
 
 logger = logging.getLogger(__name__)
@@ -80,10 +80,11 @@ def evaluate_cases(
     device: torch.device | str = "cpu",
     batch_size: int = 8,
 ) -> pd.DataFrame:
-    """Predict cases and write `metrics.csv`, `values.csv`, `biomarkers.csv` and `predictions/`.
+    """Predict cases and write the `RESULTS`: metrics, values, volumes, biomarkers and predicted masks.
 
-    A case without a mask is predicted, but has no row in the metrics (the log says so); its values are
-    compared if the table has it, its biomarkers if they are published. Where the spacing is unknown the
+    A case without a mask is predicted and its volumes measured, but it has no row in the metrics (the log
+    says so); its values are compared if the table has it, its biomarkers if they are published. Where the
+    spacing is unknown the
     columns in mm and mL are empty. Nothing is replaced before every case is done.
 
     Args:
@@ -126,7 +127,9 @@ def evaluate_cases(
             volumes.append(_volumes(scan, classes))
         measured = _join(metrics, METRICS)
         write_csv(_join(values, numbers.COLUMNS), stage / "values.csv")
-        write_csv(hearts.biomarkers(pd.concat(volumes), references), stage / "biomarkers.csv")
+        found = pd.concat(volumes, ignore_index=True)
+        write_csv(found, stage / "volumes.csv")
+        write_csv(hearts.biomarkers(found, references), stage / "biomarkers.csv")
         write_csv(measured, stage / "metrics.csv")
     _report_unmeasured(study.cases)
     return measured
@@ -213,7 +216,7 @@ def _metrics(scan: Scan, classes: Sequence[str], values: pd.DataFrame) -> pd.Dat
     if scan.annotated is None:
         return pd.DataFrame(columns=list(METRICS))
     satisfied = values.groupby("class")["satisfied"].mean()
-    rows = _volumes(scan, classes).assign(case=scan.case.name, frame=scan.case.frame)
+    rows = _volumes(scan, classes)
     rows["satisfied"] = rows["class"].map(satisfied).astype(float)
     pairs = [(scan.predicted == k, scan.annotated == k) for k in range(1, len(classes) + 1)]
     rows["dice"] = [dice(*pair) for pair in pairs]
@@ -228,7 +231,9 @@ def _volumes(scan: Scan, classes: Sequence[str]) -> pd.DataFrame:
     """Predicted and annotated volume of each class, NaN where the spacing or the mask is missing."""
     rows = [
         (
+            scan.case.name,
             scan.case.patient,
+            scan.case.frame,
             scan.case.phase,
             name,
             _volume(scan.predicted, k, scan),

@@ -25,7 +25,9 @@ GOLDEN = 0.618034
 
 
 def draw_boxes(runs: Sequence[Run]) -> Drawing:
-    """Draw case-wise Dice, a box a run within each class, every case as a point over its box."""
+    """Draw case-wise Dice, a box a run within each class, every case as a point over its box; needs masks."""
+    if not runs[0].measured:
+        return Drawing(None)
     classes = runs[0].classes
     width = 1.4 + (0.85 * len(runs) + 0.6) * len(classes)
     figure = blank_figure(min(PAGE_WIDTH, max(5.0, width)), 4.0)

@@ -22,6 +22,8 @@ FILES = (*(f"{STEM}.{suffix}" for suffix in ("csv", "md", "tex")), *(panel.file 
 def compare(runs: Sequence[Path], out: Path) -> Path:
     """Compare trained and evaluated runs: Table 1, the figures, and report.html, which holds them all.
 
+    Where no test case has a mask there is no Table 1: the report shows predictions and what they measure.
+
     Args:
         runs: Run folders, evaluated on the same scans. The first pixel-supervised one is the reference.
         out: Folder to write. An earlier comparison in it is replaced; other files in it stay.
@@ -44,7 +46,8 @@ def compare(runs: Sequence[Path], out: Path) -> Path:
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as name:
             folder = Path(name)
             results = summarise(loaded)
-            write_results(results, folder)
+            if results:
+                write_results(results, folder)
             drawn = draw_panels(loaded, folder)
             page = report(loaded, results, drawn, command=command)
             (folder / REPORT).write_text(page, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The paper's Figure 4, upper half: Dice over the epochs, of validation alone."""
+"""The paper's Figure 4, upper half: Dice over the epochs, of validation alone; without masks, numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from shapewise.plots.runs import Run
@@ -29,23 +30,41 @@ def draw_curves(runs: Sequence[Run]) -> Drawing:
     if all(_missing(run) for run in runs):
         return Drawing(None, left_out)
     classes = runs[0].classes
-    panels = {"mean over classes": "", **{name: f"_{name}" for name in classes}}
+    panels = {"mean over classes": "val_dice", **{name: f"val_dice_{name}" for name in classes}}
     if len(classes) == 1:
-        panels = {classes[0]: ""}
+        panels = {classes[0]: "val_dice"}
+    return Drawing(_curves(runs, panels, "Dice"), left_out)
+
+
+def draw_satisfied(runs: Sequence[Run]) -> Drawing:
+    """Draw the share of validation numbers that hold, if a run logged no Dice: a panel a descriptor."""
+    if not any(run.log is not None and _missing(run) for run in runs):
+        return Drawing(None)
+    logged = dict.fromkeys(str(column) for run in runs if run.log is not None for column in run.log)
+    names = [column for column in logged if column.startswith("val_satisfied_")]
+    if not names:
+        return Drawing(None)
+    panels = {"mean over descriptors": "val_satisfied"} if "val_satisfied" in logged else {}
+    panels |= {column.removeprefix("val_satisfied_").replace("_", " "): column for column in names}
+    return Drawing(_curves(runs, panels, "numbers that hold"))
+
+
+def _curves(runs: Sequence[Run], panels: dict[str, str], measure: str) -> Figure:
+    """A panel a logged column, a line a run."""
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     figure = blank_figure(5.0 * columns, 2.6 * rows + 0.5)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for axes, (title, suffix) in zip(grid.flat, panels.items(), strict=False):
-        _panel(axes, title, suffix, runs)
+    for axes, (title, column) in zip(grid.flat, panels.items(), strict=False):
+        _panel(axes, title, column, runs)
     for axes in list(grid.flat)[len(panels) :]:
         axes.set_axis_off()
     for axes in grid[:, 0]:
-        axes.set_ylabel("Dice", fontsize=9.5)
+        axes.set_ylabel(measure, fontsize=9.5)
     for axes in grid[-1]:
         axes.set_xlabel("epoch", fontsize=9.5)
     key_to_runs(figure, [run.label for run in runs])
-    return Drawing(figure, left_out)
+    return figure
 
 
 def _missing(run: Run) -> str | None:
@@ -63,12 +82,12 @@ def _series(log: pd.DataFrame, column: str) -> pd.Series[float]:
     return log.set_index("epoch")[column].astype(float).dropna()
 
 
-def _panel(axes: Axes, title: str, suffix: str, runs: Sequence[Run]) -> None:
+def _panel(axes: Axes, title: str, column: str, runs: Sequence[Run]) -> None:
     axes.set_title(plain(title), fontsize=10, loc="left", fontweight="bold")
     for index, run in enumerate(runs):
         if run.log is None:
             continue
-        series = _series(run.log, f"val_dice{suffix}")
+        series = _series(run.log, column)
         axes.plot(
             series.index.to_numpy() + 1,
             series.to_numpy(),

@@ -10,8 +10,9 @@ from shapewise.plots.barrier import barrier_figure
 from shapewise.plots.bland_altman import draw_bland_altman
 from shapewise.plots.boxes import draw_boxes
 from shapewise.plots.constraints import draw_constraints
-from shapewise.plots.curves import draw_curves
+from shapewise.plots.curves import draw_curves, draw_satisfied
 from shapewise.plots.overlays import draw_overlays
+from shapewise.plots.predictions import MOST_SCANS, draw_predictions
 from shapewise.plots.runs import Run
 from shapewise.plots.style import Drawing, save
 
@@ -37,12 +38,28 @@ PANELS = (
         draw_overlays,
     ),
     Panel(
+        "predictions.png",
+        "Predictions",
+        f"No test case has a mask, so nothing here says how good a prediction is: look. Up to {MOST_SCANS} "
+        "scans, evenly chosen in the order of their names, a row a run; slices are evenly spaced from the "
+        "first to the last with a prediction, numbered from 0. All predicted masks are in predictions/, in "
+        "the run's folder.",
+        draw_predictions,
+    ),
+    Panel(
         "figure4_curves.png",
         "Dice while training",
         "3-D Dice of the validation cases after each epoch. A curve that still rises at its end says that "
         "the run was stopped early; one that falls again, that it overfits. There is no training Dice, "
         "which the paper's figure has: training from descriptors reads no training mask.",
         draw_curves,
+    ),
+    Panel(
+        "satisfied_curves.png",
+        "Numbers that hold while training",
+        "The fraction of bounds on the validation cases' numbers that hold after each epoch; half of them "
+        "hold where nothing is right yet. Without masks the epoch with the highest mean is kept.",
+        draw_satisfied,
     ),
     Panel(
         "figure4_boxes.png",

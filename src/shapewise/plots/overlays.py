@@ -41,11 +41,14 @@ class Row:
 def draw_overlays(runs: Sequence[Run]) -> Drawing:
     """Draw the middle slice of the best, median and worst scan: image, truth, and a column a run.
 
-    A run without predictions is left out; without images or masks where cases.csv says, there is no figure.
+    A run without predictions is left out; without images or masks where cases.csv says, there is no figure,
+    nor where no case has a mask.
 
     Raises:
         DataError: An image or mask is there but cannot be read, or a prediction does not fit its image.
     """
+    if not runs[0].measured:
+        return Drawing(None)
     chosen = choose_scans(runs)
     shown = [run for run in runs if all(run.prediction(*scan).exists() for scan in chosen.values())]
     left_out = [f"{run.label} has no predictions" for run in runs if run not in shown]

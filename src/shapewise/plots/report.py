@@ -12,6 +12,7 @@ from shapewise.evaluation.tables import OVERALL, mean_std_table
 from shapewise.plots.bland_altman import complete_pairs, title_and_unit
 from shapewise.plots.figures import Drawn
 from shapewise.plots.html import Markup, picture, table, tag
+from shapewise.plots.measurements import predicted_biomarkers, predicted_volumes
 from shapewise.plots.results import Result, best_runs
 from shapewise.plots.runs import Run, reference_run
 from shapewise.plots.style import run_colour
@@ -27,6 +28,7 @@ from shapewise.plots.wording import (
     slices,
     supervised_by,
     title,
+    unmeasured_headline,
 )
 from shapewise.run_folder import flatten
 
@@ -36,7 +38,7 @@ def report(runs: Sequence[Run], results: Sequence[Result], drawn: Sequence[Drawn
 
     Args:
         runs: The runs, as `load_runs` returns them.
-        results: The summaries, Dice first.
+        results: The summaries, Dice first; none where no case has a mask.
         drawn: The figures, saved already.
         command: The command that makes this comparison again.
 
@@ -55,12 +57,14 @@ def report(runs: Sequence[Run], results: Sequence[Result], drawn: Sequence[Drawn
         "body",
         tag("h1", title(runs)),
         tag("p", data_line(runs), class_="quiet"),
-        tag("p", headline(runs, results[0].summary), class_="headline"),
+        tag(
+            "p",
+            headline(runs, results[0].summary) if results else unmeasured_headline(runs),
+            class_="headline",
+        ),
         tag("h2", "What was run"),
         _runs_table(runs),
-        tag("h2", "Results"),
-        tag("p", _reading(runs), class_="quiet"),
-        *(_result_section(runs, result) for result in results),
+        *(_results_sections(runs, results) if results else _measurement_sections(runs)),
         *_figure_sections(runs, drawn),
         *_left_out_section(drawn),
         _footer(runs, command),
@@ -89,6 +93,27 @@ def _runs_table(runs: Sequence[Run]) -> Markup:
 def _named(index: int, run: Run) -> Markup:
     swatch = tag("span", class_="swatch", style=f"background: {run_colour(index)}")
     return tag("span", swatch, run.label, class_="run")
+
+
+def _results_sections(runs: Sequence[Run], results: Sequence[Result]) -> list[Markup]:
+    head = [tag("h2", "Results"), tag("p", _reading(runs), class_="quiet")]
+    return head + [_result_section(runs, result) for result in results]
+
+
+def _measurement_sections(runs: Sequence[Run]) -> list[Markup]:
+    """What each run's predictions measure, patient by patient: all that there is without masks."""
+    sections = []
+    for index, run in enumerate(runs):
+        tables = [
+            table(
+                ["", *found.columns],
+                [[str(name), *row] for name, row in zip(found.index, found.to_numpy(), strict=True)],
+            )
+            for found in (predicted_biomarkers(run), predicted_volumes(run))
+            if found is not None
+        ]
+        sections += [tag("section", tag("h3", _named(index, run)), *tables)] if tables else []
+    return [tag("h2", "As predicted"), *sections] if sections else []
 
 
 def _result_section(runs: Sequence[Run], result: Result) -> Markup:

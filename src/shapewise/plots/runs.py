@@ -19,7 +19,10 @@ from shapewise.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Run:
-    """One run to compare: how it is called, how it was made, and its tables (None: it has no such file)."""
+    """One run to compare: how it is called, how it was made, and its tables (None: it has no such file).
+
+    Where no test case has a mask the metrics have no row, and there are the predictions to look at.
+    """
 
     folder: Path
     label: str
@@ -29,17 +32,29 @@ class Run:
     cases: pd.DataFrame | None
     log: pd.DataFrame | None
     values: pd.DataFrame | None
+    volumes: pd.DataFrame | None
     biomarkers: pd.DataFrame | None
+
+    @property
+    def measured(self) -> bool:
+        """Whether a test case has a mask."""
+        return not self.metrics.empty
 
     @property
     def classes(self) -> list[str]:
         """Foreground classes in label order."""
-        return [str(name) for name in pd.unique(self.metrics["class"])]
+        return [
+            str(name)
+            for name in (pd.unique(self.metrics["class"]) if self.measured else self.record["classes"])
+        ]
 
     @property
     def scans(self) -> set[tuple[str, int]]:
-        """Case and frame of every volume that was evaluated."""
-        return set(zip(self.metrics["case"], self.metrics["frame"], strict=True))
+        """Case and frame of every volume that was evaluated; without masks, of all that were predicted."""
+        rows = self.metrics
+        if not self.measured and self.cases is not None:
+            rows = self.cases[self.cases["split"] == "test"]
+        return set(zip(rows["case"], rows["frame"], strict=True))
 
     @property
     def seconds(self) -> float | None:
@@ -107,7 +122,7 @@ def load_run(folder: Path) -> Run:
         raise RunError(
             folder, expected=f"metrics.csv (run `shapewise evaluate {folder}` first)", found="no such file"
         )
-    tables = {name: read_result(folder, name) for name in ("cases", "log", "values", "biomarkers")}
+    tables = {name: read_result(folder, name) for name in ("cases", "log", "values", "volumes", "biomarkers")}
     check_metrics(folder / "metrics.csv", metrics, tables["cases"])
     return Run(folder, experiment.name, experiment, record, metrics, **tables)
 
@@ -140,6 +155,13 @@ def _check_same(first: Run, other: Run) -> None:
             other.folder,
             expected=f"the classes of {first.folder}, {', '.join(first.classes)}",
             found=", ".join(other.classes),
+        )
+    if first.measured != other.measured:
+        bare = other if first.measured else first
+        raise RunError(
+            bare.folder,
+            expected="measured test cases, as the other runs have (once there are masks, evaluate it again)",
+            found="none with a mask",
         )
     if first.scans != other.scans:
         lacking, added = sorted(first.scans - other.scans), sorted(other.scans - first.scans)

@@ -13,6 +13,7 @@ KEYS = {
     "cases": ("case", "frame"),
     "log": ("epoch",),
     "values": ("class", "descriptor"),
+    "volumes": ("case", "frame", "class"),
     "biomarkers": ("patient", "quantity"),
 }
 """What every row of a table has; no two rows have the same, but in the values."""
@@ -22,6 +23,7 @@ COLUMNS = {
     "cases": (*KEYS["cases"], "image", "mask", "split"),
     "log": KEYS["log"],
     "values": (*KEYS["values"], "satisfied"),
+    "volumes": (*KEYS["volumes"], "volume_ml"),
     "biomarkers": (*KEYS["biomarkers"], "predicted", "reference"),
 }
 """The columns that the figures read."""
@@ -89,12 +91,13 @@ def check_metrics(path: Path, metrics: pd.DataFrame, cases: pd.DataFrame | None)
         cases: The run's cases with their splits, if it has them.
 
     Raises:
-        RunError: There is no row, a Dice outside 0 to 1 or none, a scan that lacks a class, or other scans
-            than the test split's.
+        RunError: There is no row though a case of the test split has a mask, a Dice outside 0 to 1 or none, a
+            scan that lacks a class, or other scans than the test split's.
     """
     if metrics.empty:
-        refuse_maskless(path.parent, cases)
-        raise RunError(path, expected="one row a case, frame and class", found="no rows")
+        if not maskless(cases):
+            raise RunError(path, expected="one row a case, frame and class", found="no rows")
+        return
     wrong = ~metrics["dice"].between(0, 1)
     refuse(path, wrong, expected="a Dice from 0 to 1", found="another or none")
     classes = metrics["class"].nunique()
@@ -105,12 +108,10 @@ def check_metrics(path: Path, metrics: pd.DataFrame, cases: pd.DataFrame | None)
         _check_scans(path, metrics, cases)
 
 
-def refuse_maskless(run: Path, cases: pd.DataFrame | None) -> None:
-    """Raise `RunError` where no case of a run's test split has a mask, which leaves nothing to compare."""
+def maskless(cases: pd.DataFrame | None) -> bool:
+    """Whether a run has test cases, and none of them a mask."""
     tested = None if cases is None else cases[cases["split"] == "test"]
-    if tested is not None and len(tested) and tested["mask"].isna().all():
-        found = f"{len(tested)} without (once they have, `shapewise evaluate {run}` measures them)"
-        raise RunError(run, expected="test cases with masks to measure against", found=found)
+    return tested is not None and len(tested) > 0 and bool(tested["mask"].isna().all())
 
 
 def _check_scans(path: Path, metrics: pd.DataFrame, cases: pd.DataFrame) -> None:

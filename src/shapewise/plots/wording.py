@@ -10,6 +10,7 @@ import pandas as pd
 
 from shapewise.config import ConstraintsConfig, SupervisionConfig
 from shapewise.evaluation.tables import OVERALL
+from shapewise.plots.constraints import satisfied
 from shapewise.plots.html import Markup, join, tag
 from shapewise.plots.runs import Run, reference_run
 
@@ -61,6 +62,27 @@ def headline(runs: Sequence[Run], dice: pd.DataFrame) -> Markup:
     return join([where, Markup("; ".join(parts)), "."])
 
 
+def unmeasured_headline(runs: Sequence[Run]) -> Markup:
+    """What may be said where no case has a mask: how many of the numbers each run's predictions keep."""
+    where = f"None of {count(_cases(runs[0]), 'test case')} has a mask, so no Dice can be told. "
+    shares = {run.label: share for run in runs if (share := _satisfied_share(run)) is not None}
+    if not shares:
+        return join([where, "Nor has any of them numbers in the table: look at the predictions."])
+    told = [join([name, " keeps ", tag("strong", f"{share:.0%}")]) for name, share in shares.items()]
+    return join([where, Markup("; ".join(told)), " of the bounds on their numbers."])
+
+
+def _satisfied_share(run: Run) -> float | None:
+    if run.values is None:
+        return None
+    known = satisfied(run.values)["satisfied"]
+    return float(known.mean()) if len(known) else None
+
+
+def _cases(run: Run) -> int:
+    return len({case for case, _ in run.scans})
+
+
 def title(runs: Sequence[Run]) -> str:
     """The report's title."""
     names = [run.label for run in runs]
@@ -70,7 +92,7 @@ def title(runs: Sequence[Run]) -> str:
 def data_line(runs: Sequence[Run]) -> str:
     """Which data the runs were evaluated on."""
     first = runs[0]
-    cases = count(first.metrics["case"].nunique(), "test case")
+    cases = count(_cases(first), "test case")
     return f"{cases}, {count(len(first.scans), 'scan')}, {', '.join(first.classes)}"
 
 

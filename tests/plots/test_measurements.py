@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from shapewise.plots.measurements import predicted_biomarkers, predicted_volumes
+from shapewise.plots.runs import load_runs
+
+
+def test_biomarkers_are_a_row_a_patient(bare_runs: list[Path]) -> None:
+    (run,) = load_runs(bare_runs[:1])
+    table = predicted_biomarkers(run)
+    assert table is not None
+    assert run.biomarkers is not None
+    plain = run.biomarkers.set_index(["patient", "quantity"])["predicted"]
+    assert list(table.index) == [f"patient{number:03d}" for number in range(1, 5)]
+    assert list(table)[:3] == ["LV EDV (mL)", "LV ESV (mL)", "LV EF (%)"]
+    assert table.loc["patient002", "LV EF (%)"] == f"{100 * plain['patient002', 'lv_ef']:.1f}"
+    assert table.loc["patient003", "Myo mass (g)"] == f"{plain['patient003', 'myo_mass_g']:.1f}"
+
+
+@pytest.mark.parametrize("phase", [True, False])
+def test_volumes_are_a_row_a_scan(bare_runs: list[Path], phase: bool) -> None:
+    path = bare_runs[0] / "volumes.csv"
+    rows = pd.read_csv(path)
+    if not phase:
+        rows.drop(columns="phase").to_csv(path, index=False)
+    table = predicted_volumes(load_runs(bare_runs[:1])[0])
+    assert table is not None
+    assert list(table) == ["RV (mL)", "Myo (mL)", "LV (mL)"]
+    here = rows[(rows["case"] == "patient001") & (rows["frame"] == 9) & (rows["class"] == "LV")]
+    name = "patient001, ES" if phase else "patient001, frame 9"
+    assert table.loc[name, "LV (mL)"] == f"{here['volume_ml'].item():.1f}"
+
+
+def test_where_no_spacing_is_known_there_is_neither(bare_runs: list[Path]) -> None:
+    for name, column in (("volumes", "volume_ml"), ("biomarkers", "predicted")):
+        path = bare_runs[0] / f"{name}.csv"
+        pd.read_csv(path).assign(**{column: None}).to_csv(path, index=False)
+    (run,) = load_runs(bare_runs[:1])
+    assert predicted_volumes(run) is None
+    assert predicted_biomarkers(run) is None
+
+
+def test_a_run_of_older_code_has_no_volumes(bare_runs: list[Path]) -> None:
+    (bare_runs[0] / "volumes.csv").unlink()
+    assert predicted_volumes(load_runs(bare_runs[:1])[0]) is None
