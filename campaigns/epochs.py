@@ -23,12 +23,16 @@ from shapewise.training.log import read_log
 
 def losses(log: pd.DataFrame) -> Mapping[str, float] | None:
     """What each choice costs in validation Dice, beside the best; None if the log does not tell."""
-    if not {"val_dice", "val_violation"} <= set(log) or log[["val_dice", "val_violation"]].isna().all().any():
+    # Logs of older code have no mean of the shares.
+    shares = log.filter(like="val_satisfied_").mean(axis=1)
+    if not {"val_dice", "val_violation"} <= set(log) or shares.isna().all():
+        return None
+    log = log.dropna(subset=["val_dice", "val_violation"])
+    if log.empty:
         return None
     dice = log["val_dice"]
-    # Logs of older code have no mean of the shares.
     chosen = {
-        "satisfied": log.filter(like="val_satisfied_").mean(axis=1).idxmax(),
+        "satisfied": shares[log.index].idxmax(),
         "violation": log["val_violation"].idxmin(),
         "last": log.index[-1],
     }

@@ -21,6 +21,7 @@ from shapewise.build import (
     build_table,
     table_descriptors,
 )
+from shapewise.build.fit import choose_monitor
 from shapewise.config import Experiment, load_experiment, parse_experiment
 from shapewise.data.cases import Case, Study
 from shapewise.data.describe import describe
@@ -157,6 +158,21 @@ def test_cases_without_a_mask_are_left_out_and_named(
     assert fit.monitor == "val_dice"
     slices = {name: sum(case.read_image().image.shape[0] for case in cases) for name, cases in split.items()}
     assert 0 < len(fit.train.dataset) < slices["train"]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("selection", "masks", "monitor"),
+    [
+        ("auto", True, ("val_dice", "max")),
+        ("auto", False, ("val_satisfied", "max")),
+        ("dice", True, ("val_dice", "max")),
+        ("satisfied", True, ("val_satisfied", "max")),
+        ("violation", True, ("val_violation", "min")),
+    ],
+)
+def test_what_names_the_best_epoch(selection: str, masks: bool, monitor: tuple[str, str]) -> None:
+    experiment = parse_experiment({"training": {"selection": selection}}, where="a test")
+    assert choose_monitor(experiment, masks=masks, table=True) == monitor
 
 
 def test_a_split_without_any_mask_or_table_is_refused(

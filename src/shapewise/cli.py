@@ -195,9 +195,7 @@ def evaluate(
 def show_metrics(metrics: pd.DataFrame, title: str) -> None:
     """Print the mean of each measure by class."""
     if metrics.empty:
-        screen.print(
-            "no case has a mask: predictions and what they measure only; `shapewise compare` shows them"
-        )
+        screen.print("no case has a mask: predictions and volumes only")
         return
     columns = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "assd_mm": "ASSD (mm)", "satisfied": "satisfied"}
     shown = [name for name in columns if metrics[name].notna().any()]

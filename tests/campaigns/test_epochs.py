@@ -38,7 +38,16 @@ def test_each_choice_loses_what_its_epoch_has_less(script: Script, run: Path, tm
     assert [line.split()[0] for line in summary] == ["mean", "max"]
 
 
-@pytest.mark.parametrize("content", [None, "epoch,train_loss\n0,0.5\n", "nothing"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "epoch,train_loss\n0,0.5\n",
+        "epoch,val_dice,val_violation\n0,0.5,0.5\n",
+        "epoch,val_dice,val_violation,val_satisfied_volume\n0,,0.5,0.5\n",
+        "nothing",
+    ],
+)
 def test_a_run_that_tells_nothing_is_one_line(script: Script, tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "log.csv").write_text(content)

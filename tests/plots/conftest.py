@@ -14,6 +14,7 @@ import SimpleITK
 
 from shapewise.config import parse_experiment
 from shapewise.evaluation.biomarkers import biomarkers
+from shapewise.evaluation.evaluate import VOLUMES
 from shapewise.evaluation.metrics import dice, surface_distances_mm, volume_ml
 from shapewise.run_folder import RunFolder
 
@@ -187,7 +188,7 @@ def write_tables(folder: Path, cases: list[Any], metrics: list[Any], values: lis
     table = pd.DataFrame(metrics)
     table.to_csv(folder / "metrics.csv", index=False)
     pd.DataFrame(values).to_csv(folder / "values.csv", index=False)
-    table[["case", "frame", "phase", "class", "volume_ml"]].to_csv(folder / "volumes.csv", index=False)
+    table.assign(patient=table["case"])[list(VOLUMES)].to_csv(folder / "volumes.csv", index=False)
     biomarkers(table.rename(columns={"case": "patient"})).to_csv(folder / "biomarkers.csv", index=False)
 
 
@@ -236,10 +237,11 @@ def bare_runs(two_runs: list[Path]) -> list[Path]:
         tables["metrics"] = tables["metrics"].head(0)
         tables["cases"]["mask"] = None
         tables["biomarkers"]["reference"] = None
-        log = tables["log"][["epoch", "seconds"]]
-        share = np.linspace(0.5, 0.9, len(log))
-        columns = dict.fromkeys(("val_satisfied", "val_satisfied_volume", "val_satisfied_spread"), share)
-        tables["log"] = log.assign(**columns)
+        epochs = len(tables["log"])
+        volume, spread = np.linspace(0.5, 0.9, epochs), np.linspace(0.6, 0.8, epochs)
+        tables["log"] = tables["log"][["epoch", "seconds"]].assign(
+            val_satisfied=(volume + spread) / 2, val_satisfied_volume=volume, val_satisfied_spread=spread
+        )
         for name, table in tables.items():
             table.to_csv(run / f"{name}.csv", index=False)
     return two_runs

@@ -163,6 +163,7 @@ def test_without_masks_the_report_shows_predictions_and_what_they_measure(
     report = read(page)
     for expected in (
         "None of 4 test cases has a mask, so no Dice can be told. ",
+        "of the numbers that are known of them",
         "As predicted",
         "LV EF (%)",
         "patient003, ED",
@@ -171,3 +172,20 @@ def test_without_masks_the_report_shows_predictions_and_what_they_measure(
     ):
         assert expected in report.text, expected
     assert "Results" not in report.text
+
+
+def test_without_masks_numbers_or_volumes_there_are_pictures_still(
+    bare_runs: list[Path], tmp_path: Path
+) -> None:
+    """What a table without the test cases leaves, and an evaluation by older code."""
+    values = bare_runs[0] / "values.csv"
+    values.write_text(values.read_text().splitlines()[0] + "\n")
+    (bare_runs[0] / "volumes.csv").unlink()
+    (bare_runs[0] / "biomarkers.csv").unlink()
+    report = read(compare(bare_runs[:1], tmp_path / "report"))
+    for expected in (
+        "nor is any of their numbers known",
+        "No volumes: older code evaluated it",
+        "Predictions",
+    ):
+        assert expected in report.text, expected

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from shapewise.plots.curves import draw_curves, draw_satisfied
 from shapewise.plots.runs import load_runs
+from shapewise.plots.style import Drawing
 
 
 def test_a_panel_a_class_and_one_for_the_mean(finished_runs: list[Path]) -> None:
@@ -78,15 +80,32 @@ def test_no_dice_no_figure(two_runs: list[Path]) -> None:
     assert drawing.left_out == ("acdc barrier logged no Dice (its validation cases have no masks)",)
 
 
-def test_without_dice_the_numbers_that_hold_are_drawn(
-    bare_runs: list[Path], finished_runs: list[Path]
-) -> None:
-    figure = draw_satisfied(load_runs(bare_runs)).figure
+def test_without_dice_the_bounds_that_hold_are_drawn(bare_runs: list[Path]) -> None:
+    drawing = draw_satisfied(load_runs(bare_runs))
+    assert drawing.left_out == ()
+    assert drawing.figure is not None
+    panels = {axes.get_title(loc="left"): axes for axes in drawing.figure.axes if axes.axison}
+    assert list(panels) == ["mean over descriptors", "volume", "spread"]
+    ends = {title: np.asarray(axes.lines[1].get_ydata())[-1] for title, axes in panels.items()}
+    assert ends == pytest.approx({"mean over descriptors": 0.85, "volume": 0.9, "spread": 0.8})
+
+
+def test_one_descriptor_needs_no_mean(bare_runs: list[Path]) -> None:
+    path = bare_runs[0] / "log.csv"
+    pd.read_csv(path).drop(columns="val_satisfied_spread").to_csv(path, index=False)
+    figure = draw_satisfied(load_runs(bare_runs[:1])).figure
     assert figure is not None
-    assert [axes.get_title(loc="left") for axes in figure.axes[:3]] == [
-        "mean over descriptors",
-        "volume",
-        "spread",
-    ]
-    np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), np.linspace(0.5, 0.9, 12))
-    assert draw_satisfied(load_runs(finished_runs)).figure is None
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["volume"]
+
+
+def test_a_run_that_logged_no_bounds_is_left_out_by_name(bare_runs: list[Path]) -> None:
+    path = bare_runs[1] / "log.csv"
+    pd.read_csv(path)[["epoch", "seconds"]].to_csv(path, index=False)
+    drawing = draw_satisfied(load_runs(bare_runs))
+    assert drawing.figure is not None
+    assert drawing.left_out == ("acdc barrier logged no bounds that hold",)
+    assert draw_satisfied(load_runs(bare_runs[1:])).figure is None
+
+
+def test_bounds_are_not_drawn_where_all_runs_logged_dice(finished_runs: list[Path]) -> None:
+    assert draw_satisfied(load_runs(finished_runs)) == Drawing(None)

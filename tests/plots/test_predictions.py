@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK
 
-from shapewise.plots.predictions import COLUMNS, MOST_SCANS, draw_predictions, spread_slices
+from shapewise.plots.predictions import COLUMNS, MOST_SCANS, choose_scans, draw_predictions, spread_slices
 from shapewise.plots.runs import load_runs
 
 
@@ -41,16 +42,42 @@ def test_of_many_scans_the_first_and_the_last_are_among_those_shown(bare_runs: l
     assert (titles[0], titles[-1]) == ("patient001a\nED", "patient004b\nES")
 
 
-def test_a_scan_that_is_not_there_is_left_out_by_its_name(bare_runs: list[Path]) -> None:
+def test_rows_of_one_scan_show_the_same(bare_runs: list[Path]) -> None:
+    """Also where a run predicts nothing."""
+    file = bare_runs[1] / "predictions" / "patient001_frame01.nii.gz"
+    image = SimpleITK.ReadImage(str(file))
+    empty = SimpleITK.GetImageFromArray(0 * SimpleITK.GetArrayFromImage(image))
+    empty.CopyInformation(image)
+    SimpleITK.WriteImage(empty, str(file))
+    figure = draw_predictions(load_runs(bare_runs)).figure
+    assert figure is not None
+    one, other = figure.axes[:COLUMNS], figure.axes[COLUMNS : 2 * COLUMNS]
+    for above, below in zip(one, other, strict=True):
+        assert above.get_xlim() == below.get_xlim()
+        assert [text.get_text() for text in above.texts] == [text.get_text() for text in below.texts]
+    assert not any(axes.collections for axes in other)
+
+
+def test_of_many_runs_fewer_scans_are_shown(bare_runs: list[Path]) -> None:
+    run, _ = load_runs(bare_runs)
+    assert len(choose_scans([run])) == len(choose_scans([run] * 2)) == MOST_SCANS
+    assert choose_scans([run] * 5) == [("patient001", 1), ("patient003", 1), ("patient004", 9)]
+    assert choose_scans([run] * 40) == [("patient001", 1)]
+
+
+def test_what_is_not_there_is_left_out_by_its_name(bare_runs: list[Path]) -> None:
     (bare_runs[1] / "predictions" / "patient002_frame09.nii.gz").unlink()
     drawing = draw_predictions(load_runs(bare_runs))
     assert drawing.figure is not None
     assert len(drawing.figure.axes) == 2 * 7 * COLUMNS
-    assert drawing.left_out == (
-        "the image or a prediction of patient002 frame 9 is not where cases.csv says",
-    )
-    for run in bare_runs:
-        shutil.rmtree(run / "predictions")
+    (reason,) = drawing.left_out
+    assert reason.startswith("the image of patient002 frame 9 is not where cases.csv says, or")
+    shutil.rmtree(bare_runs[1] / "predictions")
+    drawing = draw_predictions(load_runs(bare_runs))
+    assert drawing.figure is not None
+    assert len(drawing.figure.axes) == 8 * COLUMNS
+    assert drawing.left_out == ("acdc barrier has no predictions",)
+    shutil.rmtree(bare_runs[0] / "predictions")
     assert draw_predictions(load_runs(bare_runs)).figure is None
 
 

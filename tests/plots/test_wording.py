@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import pandas as pd
 import pytest
 
 from shapewise.config import SupervisionConfig, parse_experiment
@@ -171,11 +171,13 @@ def test_what_else_pulls_and_when_targets_are_made_is_said(finished_runs: list[P
 
 def test_without_masks_the_headline_says_what_can_be_said(bare_runs: list[Path]) -> None:
     run, other = load_runs(bare_runs)
-    told = unmeasured_headline([run, other])
-    assert re.fullmatch(
-        r"None of 4 test cases has a mask, so no Dice can be told\. "
-        r"acdc pixels keeps <strong>\d\d%</strong>; "
-        r"acdc barrier keeps <strong>\d\d%</strong> of the bounds on their numbers\.",
-        told,
+    rows = {"class": ["LV"] * 99 + ["RV"], "descriptor": "volume", "satisfied": ["True"] * 99 + ["False"]}
+    values = pd.DataFrame(rows)
+    told = unmeasured_headline([replace(run, values=values), replace(other, values=values.tail(2))])
+    assert told == (
+        "None of 4 test cases has a mask, so no Dice can be told. acdc pixels keeps <strong>99%</strong>; "
+        "acdc barrier keeps <strong>50%</strong> of the numbers that are known of them, "
+        "within its own margins."
     )
-    assert unmeasured_headline([replace(run, values=None)]).endswith("look at the predictions.")
+    for nothing in (None, values.head(0)):
+        assert unmeasured_headline([replace(run, values=nothing)]).endswith("look at the predictions.")

@@ -214,5 +214,5 @@ def choose_monitor(experiment: Experiment, *, masks: bool, table: bool) -> tuple
         raise ConfigError("training.selection", expected="a descriptor table", found="none")
     if selection == "dice" or (selection == "auto" and masks):
         return "val_dice", "max"
-    # A few slices that are far off outweigh all others in the violation; each number counts once here.
+    # A mean distance can be that of a few slices which are far off; of a share each bound counts once.
     return ("val_violation", "min") if selection == "violation" else ("val_satisfied", "max")

@@ -62,9 +62,18 @@ def complete_pairs(biomarkers: pd.DataFrame) -> pd.DataFrame:
     >>> complete_pairs(rows)["predicted"].tolist()
     [50.0]
     """
-    pairs = biomarkers.dropna(subset=["predicted", "reference"])
-    scale = np.where(pairs["quantity"].str.endswith("_ef"), PERCENT, 1.0)
-    return pairs.assign(predicted=pairs["predicted"] * scale, reference=pairs["reference"] * scale)
+    return in_percent(biomarkers.dropna(subset=["predicted", "reference"]))
+
+
+def in_percent(biomarkers: pd.DataFrame) -> pd.DataFrame:
+    """The same with ejection fractions in percent.
+
+    >>> rows = pd.DataFrame({"quantity": ["lv_ef", "lv_edv_ml"], "predicted": [0.5, 90.0], "reference": None})
+    >>> in_percent(rows.astype({"reference": float}))["predicted"].tolist()
+    [50.0, 90.0]
+    """
+    scale = np.where(biomarkers["quantity"].str.endswith("_ef"), PERCENT, 1.0)
+    return biomarkers.assign(**{side: biomarkers[side] * scale for side in ("predicted", "reference")})
 
 
 def title_and_unit(quantity: str) -> tuple[str, str]:

@@ -53,9 +53,18 @@ def satisfied(values: pd.DataFrame) -> pd.DataFrame:
     >>> satisfied(rows)["satisfied"].tolist()
     [0.5]
     """
-    truth = values["satisfied"].astype(str).str.lower().map(TRUTHS)
+    truth = truths(values)
     known = values.assign(satisfied=truth)[truth.notna()]
     return known.groupby(["class", "descriptor"], sort=False, as_index=False)[["satisfied"]].mean()
+
+
+def truths(values: pd.DataFrame) -> pd.Series[float]:
+    """Whether a row's number is within its bounds, 1 or 0; NaN where that cannot be said.
+
+    >>> truths(pd.DataFrame({"satisfied": ["True", "0", None]})).tolist()
+    [1.0, 0.0, nan]
+    """
+    return values["satisfied"].astype(str).str.lower().map(TRUTHS).astype(float)
 
 
 def _panel(

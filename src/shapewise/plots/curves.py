@@ -20,6 +20,8 @@ from shapewise.plots.style import (
     run_marker,
 )
 
+SATISFIED = "val_satisfied_"
+
 
 def draw_curves(runs: Sequence[Run]) -> Drawing:
     """Draw validation Dice, a panel a class and one for their mean.
@@ -37,16 +39,19 @@ def draw_curves(runs: Sequence[Run]) -> Drawing:
 
 
 def draw_satisfied(runs: Sequence[Run]) -> Drawing:
-    """Draw the share of validation numbers that hold, if a run logged no Dice: a panel a descriptor."""
-    if not any(run.log is not None and _missing(run) for run in runs):
+    """Draw the share of validation bounds that hold, a panel a descriptor, if a run logged no Dice."""
+    if all(run.log is None or not _series(run.log, "val_dice").empty for run in runs):
         return Drawing(None)
-    logged = dict.fromkeys(str(column) for run in runs if run.log is not None for column in run.log)
-    names = [column for column in logged if column.startswith("val_satisfied_")]
-    if not names:
-        return Drawing(None)
-    panels = {"mean over descriptors": "val_satisfied"} if "val_satisfied" in logged else {}
-    panels |= {column.removeprefix("val_satisfied_").replace("_", " "): column for column in names}
-    return Drawing(_curves(runs, panels, "numbers that hold"))
+    logs = {run.label: [] if run.log is None else [str(name) for name in run.log] for run in runs}
+    shares = {label: [name for name in log if name.startswith(SATISFIED)] for label, log in logs.items()}
+    left_out = tuple(f"{label} logged no bounds that hold" for label, found in shares.items() if not found)
+    if not any(shares.values()):
+        return Drawing(None, left_out)
+    columns = dict.fromkeys(name for found in shares.values() for name in found)
+    panels = {name.removeprefix(SATISFIED).replace("_", " "): name for name in columns}
+    if len(panels) > 1:
+        panels = {"mean over descriptors": "val_satisfied"} | panels
+    return Drawing(_curves(runs, panels, "bounds that hold"), left_out)
 
 
 def _curves(runs: Sequence[Run], panels: dict[str, str], measure: str) -> Figure:

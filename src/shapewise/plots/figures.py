@@ -12,7 +12,7 @@ from shapewise.plots.boxes import draw_boxes
 from shapewise.plots.constraints import draw_constraints
 from shapewise.plots.curves import draw_curves, draw_satisfied
 from shapewise.plots.overlays import draw_overlays
-from shapewise.plots.predictions import MOST_SCANS, draw_predictions
+from shapewise.plots.predictions import draw_predictions
 from shapewise.plots.runs import Run
 from shapewise.plots.style import Drawing, save
 
@@ -40,10 +40,10 @@ PANELS = (
     Panel(
         "predictions.png",
         "Predictions",
-        f"No test case has a mask, so nothing here says how good a prediction is: look. Up to {MOST_SCANS} "
-        "scans, evenly chosen in the order of their names, a row a run; slices are evenly spaced from the "
-        "first to the last with a prediction, numbered from 0. All predicted masks are in predictions/, in "
-        "the run's folder.",
+        "No test case has a mask, so nothing here says how good a prediction is: look. Scans are evenly "
+        "chosen in the order of their names, a row a run; slices are evenly spaced from the first to the "
+        "last on which a run predicts something, numbered from 0. All predicted masks are in predictions/, "
+        "in the run's folder.",
         draw_predictions,
     ),
     Panel(
@@ -56,9 +56,11 @@ PANELS = (
     ),
     Panel(
         "satisfied_curves.png",
-        "Numbers that hold while training",
-        "The fraction of bounds on the validation cases' numbers that hold after each epoch; half of them "
-        "hold where nothing is right yet. Without masks the epoch with the highest mean is kept.",
+        "Bounds that hold while training",
+        "The fraction of bounds on the validation cases' numbers that hold after each epoch. A number on the "
+        "wrong side of one bound still respects the other, so about half of them hold where nothing is right "
+        "yet. Without masks the epoch with the highest mean is kept, unless the experiment says otherwise. "
+        "Each run has its own descriptors and margins.",
         draw_satisfied,
     ),
     Panel(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
-from shapewise.plots.bland_altman import PERCENT
+from shapewise.plots.bland_altman import in_percent
 from shapewise.plots.runs import Run
 from shapewise.plots.wording import number
 
@@ -18,27 +17,23 @@ HEADS = {
     "rv_ef": "RV EF (%)",
     "myo_mass_g": "Myo mass (g)",
 }
+"""Short for a wide table; in this order, and others after them as they are called."""
 
 
 def predicted_biomarkers(run: Run) -> pd.DataFrame | None:
     """A row a patient, a column a quantity, ejection fractions in percent; None without any."""
     if run.biomarkers is None or run.biomarkers["predicted"].isna().all():
         return None
-    scale = np.where(run.biomarkers["quantity"].str.endswith("_ef"), PERCENT, 1.0)
-    scaled = run.biomarkers.assign(predicted=run.biomarkers["predicted"] * scale)
-    wide = scaled.pivot(index="patient", columns="quantity", values="predicted")
-    wide = wide[[name for name in HEADS if name in wide]]
+    wide = in_percent(run.biomarkers).pivot(index="patient", columns="quantity", values="predicted")
+    wide = wide[[*(name for name in HEADS if name in wide), *wide.columns.difference(list(HEADS))]]
     return wide.map(lambda value: number(value, 1)).rename(columns=HEADS)
 
 
 def predicted_volumes(run: Run) -> pd.DataFrame | None:
-    """A row a scan, a column a class; None where no spacing is known."""
+    """A row a scan, a column a class; None where no spacing is known, or older code wrote no volumes."""
     if run.volumes is None or run.volumes["volume_ml"].isna().all():
         return None
-    rows = run.volumes
-    when = "frame " + rows["frame"].astype(str)
-    if "phase" in rows:
-        when = rows["phase"].fillna(when)
-    scans = rows.assign(scan=rows["case"] + ", " + when)
+    when = run.volumes["phase"].fillna("frame " + run.volumes["frame"].astype(str))
+    scans = run.volumes.assign(scan=run.volumes["case"] + ", " + when)
     wide = scans.pivot(index="scan", columns="class", values="volume_ml")[run.classes]
     return wide.map(lambda value: number(value, 1)).add_suffix(" (mL)")

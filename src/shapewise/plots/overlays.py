@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from shapewise.data.cases import Case
+from shapewise.data.cases import Case, Volume
 from shapewise.plots.pictures import (
     Slice,
     box_around,
@@ -71,22 +71,32 @@ def choose_scans(runs: Sequence[Run]) -> dict[str, tuple[str, int]]:
     return {"best": scans[0], "median": scans[len(scans) // 2], "worst": scans[-1]}
 
 
-def find_case(runs: Sequence[Run], scan: tuple[str, int]) -> Case | None:
-    """The scan's files from the first run that knows where they are."""
+def find_case(runs: Sequence[Run], scan: tuple[str, int], *, mask: bool = True) -> Case | None:
+    """The scan's image, and its mask if need be, from the first run that knows where they are."""
     for run in runs:
         case = run.case(*scan)
-        if case and case.mask and case.image.exists() and case.mask.exists():
+        if case and case.image.exists() and (not mask or (case.mask and case.mask.exists())):
             return case
     return None
+
+
+def read_prediction(run: Run, case: Case, volume: Volume) -> Slice:
+    """What a run predicts for a case, (slice, row, column); raises `DataError` where it does not fit."""
+    predicted = replace(case, mask=run.prediction(case.name, case.frame))
+    return predicted.read_mask(tuple(run.classes), volume)
+
+
+def write_on(axes: Axes, words: str) -> None:
+    """Put words into a picture's lower left corner, legible on any grey."""
+    text = axes.text(0.04, 0.04, words, transform=axes.transAxes, color="white", fontsize=9)
+    text.set_path_effects([withStroke(linewidth=2, foreground="black")])
 
 
 def _read_row(title: str, case: Case, runs: Sequence[Run]) -> Row:
     classes = tuple(runs[0].classes)
     volume = case.read_image()
     truth = case.read_mask(classes, volume)
-    predicted = [
-        replace(case, mask=run.prediction(case.name, case.frame)).read_mask(classes, volume) for run in runs
-    ]
+    predicted = [read_prediction(run, case, volume) for run in runs]
     index = middle_slice(truth)
     return Row(
         title=f"{title}\n{case.name}\n{case.phase or f'frame {case.frame}'}",
@@ -127,6 +137,5 @@ def _draw_row(grid: Sequence[Axes], row: Row) -> None:
     for axes in grid[2:]:
         draw_labels(axes, row.truth, row.spacing, tint=0.0, width=0.6, colour="white")
     for axes, dice in zip(grid[2:], row.dice, strict=True):
-        text = axes.text(0.04, 0.04, f"{dice:.3f}", transform=axes.transAxes, color="white", fontsize=9)
-        text.set_path_effects([withStroke(linewidth=2, foreground="black")])
+        write_on(axes, f"{dice:.3f}")
     grid[0].set_ylabel(plain(row.title), fontsize=9, rotation=0, ha="right", va="center", color=INK)

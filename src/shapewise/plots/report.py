@@ -64,8 +64,9 @@ def report(runs: Sequence[Run], results: Sequence[Result], drawn: Sequence[Drawn
         ),
         tag("h2", "What was run"),
         _runs_table(runs),
-        *(_results_sections(runs, results) if results else _measurement_sections(runs)),
+        *_results_sections(runs, results),
         *_figure_sections(runs, drawn),
+        *([] if results else _measurement_sections(runs)),
         *_left_out_section(drawn),
         _footer(runs, command),
     )
@@ -96,24 +97,27 @@ def _named(index: int, run: Run) -> Markup:
 
 
 def _results_sections(runs: Sequence[Run], results: Sequence[Result]) -> list[Markup]:
-    head = [tag("h2", "Results"), tag("p", _reading(runs), class_="quiet")]
+    head = [tag("h2", "Results"), tag("p", _reading(runs), class_="quiet")] if results else []
     return head + [_result_section(runs, result) for result in results]
 
 
 def _measurement_sections(runs: Sequence[Run]) -> list[Markup]:
     """What each run's predictions measure, patient by patient: all that there is without masks."""
-    sections = []
-    for index, run in enumerate(runs):
-        tables = [
-            table(
-                ["", *found.columns],
-                [[str(name), *row] for name, row in zip(found.index, found.to_numpy(), strict=True)],
-            )
-            for found in (predicted_biomarkers(run), predicted_volumes(run))
-            if found is not None
-        ]
-        sections += [tag("section", tag("h3", _named(index, run)), *tables)] if tables else []
-    return [tag("h2", "As predicted"), *sections] if sections else []
+    return [tag("h2", "As predicted"), *(_measurement_section(index, run) for index, run in enumerate(runs))]
+
+
+def _measurement_section(index: int, run: Run) -> Markup:
+    tables = [
+        table(
+            ["", *found.columns],
+            ([str(name), *row] for name, row in zip(found.index, found.to_numpy(), strict=True)),
+        )
+        for found in (predicted_biomarkers(run), predicted_volumes(run))
+        if found is not None
+    ]
+    why = "older code evaluated it, so evaluate it again" if run.volumes is None else "no spacing is known"
+    nothing = [] if tables else [tag("p", f"No volumes: {why}.", class_="quiet")]
+    return tag("section", tag("h3", _named(index, run)), *tables, *nothing)
 
 
 def _result_section(runs: Sequence[Run], result: Result) -> Markup:

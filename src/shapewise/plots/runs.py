@@ -43,14 +43,11 @@ class Run:
     @property
     def classes(self) -> list[str]:
         """Foreground classes in label order."""
-        return [
-            str(name)
-            for name in (pd.unique(self.metrics["class"]) if self.measured else self.record["classes"])
-        ]
+        return [str(name) for name in pd.unique(self.metrics["class"])] or list(self.record["classes"])
 
     @property
     def scans(self) -> set[tuple[str, int]]:
-        """Case and frame of every volume that was evaluated; without masks, of all that were predicted."""
+        """Case and frame of every volume that was evaluated; without masks, of the whole test split."""
         rows = self.metrics
         if not self.measured and self.cases is not None:
             rows = self.cases[self.cases["split"] == "test"]

@@ -23,7 +23,7 @@ COLUMNS = {
     "cases": (*KEYS["cases"], "image", "mask", "split"),
     "log": KEYS["log"],
     "values": (*KEYS["values"], "satisfied"),
-    "volumes": (*KEYS["volumes"], "volume_ml"),
+    "volumes": (*KEYS["volumes"], "phase", "volume_ml"),
     "biomarkers": (*KEYS["biomarkers"], "predicted", "reference"),
 }
 """The columns that the figures read."""

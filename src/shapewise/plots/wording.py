@@ -10,7 +10,7 @@ import pandas as pd
 
 from shapewise.config import ConstraintsConfig, SupervisionConfig
 from shapewise.evaluation.tables import OVERALL
-from shapewise.plots.constraints import satisfied
+from shapewise.plots.constraints import truths
 from shapewise.plots.html import Markup, join, tag
 from shapewise.plots.runs import Run, reference_run
 
@@ -64,19 +64,24 @@ def headline(runs: Sequence[Run], dice: pd.DataFrame) -> Markup:
 
 def unmeasured_headline(runs: Sequence[Run]) -> Markup:
     """What may be said where no case has a mask: how many of the numbers each run's predictions keep."""
-    where = f"None of {count(_cases(runs[0]), 'test case')} has a mask, so no Dice can be told. "
-    shares = {run.label: share for run in runs if (share := _satisfied_share(run)) is not None}
-    if not shares:
-        return join([where, "Nor has any of them numbers in the table: look at the predictions."])
-    told = [join([name, " keeps ", tag("strong", f"{share:.0%}")]) for name, share in shares.items()]
-    return join([where, Markup("; ".join(told)), " of the bounds on their numbers."])
+    cases = _cases(runs[0])
+    has = "The test case has no mask" if cases == 1 else f"None of {cases} test cases has a mask"
+    told = [
+        join([run.label, " keeps ", tag("strong", f"{share:.0%}")])
+        for run in runs
+        if (share := _satisfied_share(run)) is not None
+    ]
+    if not told:
+        return join(
+            [has, ", so no Dice can be told, nor is any of their numbers known: look at the predictions."]
+        )
+    kept = join([Markup("; ".join(told)), " of the numbers that are known of them, within its own margins."])
+    return join([has, ", so no Dice can be told. ", kept])
 
 
 def _satisfied_share(run: Run) -> float | None:
-    if run.values is None:
-        return None
-    known = satisfied(run.values)["satisfied"]
-    return float(known.mean()) if len(known) else None
+    share = float("nan") if run.values is None else float(truths(run.values).mean())
+    return None if math.isnan(share) else share
 
 
 def _cases(run: Run) -> int:

@@ -47,7 +47,7 @@ class CaseDice:
 
 
 class WeightedMean:
-    """Adds up shares and their weights; the mean of nothing is 1, as of constraints that nobody broke.
+    """Adds up shares and their weights; the mean of nothing is NaN.
 
     >>> mean = WeightedMean()
     >>> mean.add(torch.tensor(0.5), torch.tensor(10.0))
@@ -69,4 +69,4 @@ class WeightedMean:
         if rank_and_count()[1] > 1:
             torch.distributed.all_reduce(sums)
         held, weight = sums.cpu()
-        return held / weight if weight > 0 else torch.ones(())
+        return held / weight if weight > 0 else torch.full((), torch.nan)
