@@ -123,6 +123,11 @@ def test_predict_keeps_the_geometry(workshop: Path, phantom: Path, tmp_path: Pat
     assert mask.GetSize() == original.GetSize()
     assert mask.GetSpacing() == original.GetSpacing()
     assert mask.GetDirection() == original.GetDirection()
+    volumes = pd.read_csv(tmp_path / "masks" / "volumes.csv").set_index("class")["volume_ml"]
+    voxel = np.prod(mask.GetSpacing()) / 1000
+    counts = np.bincount(SimpleITK.GetArrayFromImage(mask).ravel(), minlength=4)
+    assert list(volumes) == pytest.approx(list(counts[1:] * voxel))
+    assert list(volumes.index) == ["RV", "Myo", "LV"]
 
 
 def test_no_mask_is_written_among_the_slices_of_a_series(workshop: Path, tmp_path: Path, shell) -> None:

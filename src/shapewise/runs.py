@@ -33,8 +33,10 @@ from shapewise.data.table import read_table
 from shapewise.errors import ConfigError, DataError, RunError
 from shapewise.evaluation.evaluate import discard_results, evaluate_cases
 from shapewise.evaluation.files import mask_name
+from shapewise.evaluation.mask_volumes import add_volumes, read_volumes
 from shapewise.evaluation.prediction import predict_file
 from shapewise.evaluation.values import Margins
+from shapewise.progress import watched
 from shapewise.run_folder import RunFolder, discarded_on_error, taken
 from shapewise.run_split import check_split, read_split, write_split
 from shapewise.training.log import read_log
@@ -207,9 +209,12 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
 def predict(out: Path, images: Sequence[Path], destination: Path) -> list[Path]:
     """Segment images with a run's best epoch; masks keep the inputs' names, geometry and format.
 
+    `volumes.csv` beside the masks holds their volumes, those of masks of earlier calls too.
+
     Raises:
         RunError: the run cannot be used.
-        DataError: an image cannot be read, or two images would be written to one mask; no mask is written.
+        DataError: an image cannot be read, two images would be written to one mask, or there is another
+            `volumes.csv`; no mask is written.
     """
     run = RunFolder(out)
     experiment, record = run.read_experiment(), run.read_record()
@@ -223,11 +228,12 @@ def predict(out: Path, images: Sequence[Path], destination: Path) -> list[Path]:
             )
         if masks.count(mask) > 1:
             raise DataError(image, expected="images whose names differ", found=f"two for {mask}")
+    read_volumes(destination)
     preprocessing, device = build_preprocessing(experiment), best_device()
-    return [
+    for image, mask in watched(list(zip(images, masks, strict=True)), "Predicting"):
         predict_file(network, image, preprocessing, mask, device=device)
-        for image, mask in zip(images, masks, strict=True)
-    ]
+        add_volumes(mask, record.classes)
+    return masks
 
 
 def best_device() -> torch.device:
