@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "build": LEAVES
     | {"config", "descriptors", "constraints", "projection", "losses", "data", "networks", "training"},
     "run_split": LEAVES | {"run_folder", "data"},
-    "runs": LEAVES | {"config", "run_folder", "run_split", "build", "data", "training", "evaluation"},
+    "runs": LEAVES
+    | {"config", "run_folder", "run_split", "build", "data", "training", "evaluation", "progress"},
     "annotate": LEAVES
     | {
         "data",
