@@ -33,7 +33,7 @@ from shapewise.data.table import read_table
 from shapewise.errors import ConfigError, DataError, RunError
 from shapewise.evaluation.evaluate import discard_results, evaluate_cases
 from shapewise.evaluation.files import mask_name
-from shapewise.evaluation.mask_volumes import add_volumes, read_volumes
+from shapewise.evaluation.mask_volumes import add_volumes, forget_volumes, read_volumes
 from shapewise.evaluation.prediction import predict_file
 from shapewise.evaluation.values import Margins
 from shapewise.progress import watched
@@ -231,6 +231,7 @@ def predict(out: Path, images: Sequence[Path], destination: Path) -> list[Path]:
     read_volumes(destination)
     preprocessing, device = build_preprocessing(experiment), best_device()
     for image, mask in watched(list(zip(images, masks, strict=True)), "Predicting"):
+        forget_volumes(mask)  # no row may be about another mask, wherever this is interrupted
         predict_file(network, image, preprocessing, mask, device=device)
         add_volumes(mask, record.classes)
     return masks

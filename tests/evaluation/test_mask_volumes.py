@@ -10,7 +10,7 @@ import pytest
 import SimpleITK
 
 from shapewise.errors import DataError
-from shapewise.evaluation.mask_volumes import VOLUMES, add_volumes, read_volumes
+from shapewise.evaluation.mask_volumes import VOLUMES, add_volumes, forget_volumes, read_volumes
 
 
 def write(path: Path, *counts: int) -> Path:
@@ -37,12 +37,16 @@ def test_a_row_a_mask_and_class(tmp_path: Path) -> None:
 def test_a_mask_that_is_made_again_replaces_its_rows_alone(tmp_path: Path) -> None:
     for name in ("a.nii.gz", "b.nii.gz"):
         add_volumes(write(tmp_path / name, 10), ["LV"])
+    forget_volumes(tmp_path / "a.nii.gz")
+    assert list(read_volumes(tmp_path)["mask"]) == ["b.nii.gz"]
     add_volumes(write(tmp_path / "a.nii.gz", 20), ["LV"])
     volumes = read_volumes(tmp_path).set_index("mask")["volume_ml"]
     assert volumes.to_dict() == pytest.approx({"a.nii.gz": 2.0, "b.nii.gz": 1.0})
 
 
-@pytest.mark.parametrize("content", ["case,volume\n1,2\n", "", "mask,class\na,LV\n"])
+@pytest.mark.parametrize(
+    "content", ["case,volume\n1,2\n", "", "mask,class\na,LV\n", "mask,class,volume_ml\na,LV,much\n"]
+)
 def test_another_file_of_that_name_is_left_alone(tmp_path: Path, content: str) -> None:
     (tmp_path / VOLUMES).write_text(content)
     with pytest.raises(DataError, match=r"volumes\.csv"):
@@ -53,3 +57,8 @@ def test_another_file_of_that_name_is_left_alone(tmp_path: Path, content: str) -
 def test_a_folder_without_one_has_no_rows(tmp_path: Path) -> None:
     assert read_volumes(tmp_path / "none").empty
     assert isinstance(read_volumes(tmp_path), pd.DataFrame)
+
+
+def test_a_mask_without_anything_has_no_volume(tmp_path: Path) -> None:
+    add_volumes(write(tmp_path / "a.nii.gz", 0, 0), ["RV", "LV"])
+    assert list(read_volumes(tmp_path)["volume_ml"]) == [0, 0]

@@ -163,7 +163,7 @@ def test_without_masks_the_report_shows_predictions_and_what_they_measure(
     report = read(page)
     for expected in (
         "None of 4 test cases has a mask, so no Dice can be told. ",
-        "of the numbers that are known of them",
+        "numbers that are known of them",
         "As predicted",
         "LV EF (%)",
         "patient003, ED",

@@ -24,11 +24,17 @@ def test_biomarkers_are_a_row_a_patient(bare_runs: list[Path]) -> None:
 def test_volumes_are_a_row_a_scan(bare_runs: list[Path]) -> None:
     path = bare_runs[0] / "volumes.csv"
     rows = pd.read_csv(path)
-    rows.assign(phase=rows["phase"].where(rows["case"] != "patient002")).to_csv(path, index=False)
+    bare = rows["case"].isin(["patient002", "patient003"])
+    frame = rows["frame"].where(rows["case"] != "patient003", 9 - rows["frame"])  # 8 and 0
+    rows.assign(phase=rows["phase"].where(~bare), frame=frame).to_csv(path, index=False)
     table = predicted_volumes(load_runs(bare_runs[:1])[0])
     assert table is not None
     assert list(table) == ["RV (mL)", "Myo (mL)", "LV (mL)"]
-    for case, name in (("patient001", "patient001, ES"), ("patient002", "patient002, frame 9")):
+    for case, name in (
+        ("patient001", "patient001, ES"),
+        ("patient002", "patient002, frame 9"),
+        ("patient003", "patient003"),
+    ):
         here = rows[(rows["case"] == case) & (rows["frame"] == 9) & (rows["class"] == "LV")]
         assert table.loc[name, "LV (mL)"] == f"{here['volume_ml'].item():.1f}"
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -194,6 +195,7 @@ def test_other_tables_must_be_whole_too(name: str, two_runs: list[Path]) -> None
 def test_metrics_without_a_row(two_runs: list[Path]) -> None:
     path = two_runs[0] / "metrics.csv"
     path.write_text(path.read_text().splitlines()[0] + "\n")
+    (two_runs[0] / "volumes.csv").unlink()
     with pytest.raises(RunError, match="expected one row a case, frame and class, found no rows"):
         load_runs(two_runs)
 
@@ -203,6 +205,17 @@ def test_without_masks_the_predicted_scans_count(bare_runs: list[Path]) -> None:
     assert not run.measured
     assert run.classes == ["RV", "Myo", "LV"]
     assert run.scans == {(f"patient{number:03d}", frame) for number in range(1, 5) for frame in (1, 9)}
+
+
+def test_masks_that_went_after_training_are_not_missed(
+    bare_runs: list[Path], finished_runs: list[Path]
+) -> None:
+    shutil.copy(finished_runs[0] / "cases.csv", bare_runs[0] / "cases.csv")
+    (run,) = load_runs(bare_runs[:1])
+    assert not run.measured
+    (bare_runs[0] / "volumes.csv").unlink()
+    with pytest.raises(RunError, match="found no rows"):
+        load_runs(bare_runs[:1])
 
 
 def test_a_run_without_masks_is_not_compared_with_one_that_was_measured(

@@ -175,9 +175,9 @@ def test_without_masks_the_headline_says_what_can_be_said(bare_runs: list[Path])
     values = pd.DataFrame(rows)
     told = unmeasured_headline([replace(run, values=values), replace(other, values=values.tail(2))])
     assert told == (
-        "None of 4 test cases has a mask, so no Dice can be told. acdc pixels keeps <strong>99%</strong>; "
-        "acdc barrier keeps <strong>50%</strong> of the numbers that are known of them, "
-        "within its own margins."
+        "None of 4 test cases has a mask, so no Dice can be told. "
+        "acdc pixels keeps <strong>99</strong> of 100; acdc barrier keeps <strong>1</strong> of 2 "
+        "numbers that are known of them, within its own margins."
     )
     for nothing in (None, values.head(0)):
         assert unmeasured_headline([replace(run, values=nothing)]).endswith("look at the predictions.")

@@ -74,8 +74,8 @@ PANELS = (
     Panel(
         "constraints.png",
         "Constraints kept",
-        "The fraction of bounds on each descriptor that the predicted masks respect on the evaluated "
-        "slices, or volumes where a run was told of volumes: 1 means that all are within their bounds. A run "
+        "The fraction of each descriptor's numbers that lie within both their bounds, of the predicted masks "
+        "on the evaluated slices, or volumes where a run was told of volumes. A run "
         "supervised by pixels never saw these bounds. The absent volume is that of classes that a slice does "
         "not have. Where a run keeps its constraints and its Dice is low all the same, the descriptors do "
         "not pin the shape down.",

@@ -6,7 +6,7 @@ import pandas as pd
 
 from shapewise.plots.bland_altman import in_percent
 from shapewise.plots.runs import Run
-from shapewise.plots.wording import number
+from shapewise.plots.wording import number, when
 
 HEADS = {
     "lv_edv_ml": "LV EDV (mL)",
@@ -33,7 +33,9 @@ def predicted_volumes(run: Run) -> pd.DataFrame | None:
     """A row a scan, a column a class; None where no spacing is known, or older code wrote no volumes."""
     if run.volumes is None or run.volumes["volume_ml"].isna().all():
         return None
-    when = run.volumes["phase"].fillna("frame " + run.volumes["frame"].astype(str))
-    scans = run.volumes.assign(scan=run.volumes["case"] + ", " + when)
+    rows = run.volumes.astype(object).where(run.volumes.notna(), None)
+    keys = zip(rows["case"], rows["frame"], rows["phase"], strict=True)
+    names = [", ".join(filter(None, (case, when(frame, phase)))) for case, frame, phase in keys]
+    scans = run.volumes.assign(scan=names)
     wide = scans.pivot(index="scan", columns="class", values="volume_ml")[run.classes]
     return wide.map(lambda value: number(value, 1)).add_suffix(" (mL)")

@@ -12,8 +12,10 @@ from shapewise.plots.overlays import find_case, read_prediction, write_on
 from shapewise.plots.pictures import Slice, box_around, draw_image, draw_labels, key_to_classes
 from shapewise.plots.runs import Run
 from shapewise.plots.style import INK, PAGE_WIDTH, Drawing, blank_figure, fold, plain
+from shapewise.plots.wording import when
 
 MOST_SCANS, MOST_ROWS, COLUMNS, ROW_TITLES = 8, 16, 6, 1.1
+LOST = " is not where cases.csv says, or a run has no prediction of it"
 
 
 def draw_predictions(runs: Sequence[Run]) -> Drawing:
@@ -33,7 +35,7 @@ def draw_predictions(runs: Sequence[Run]) -> Drawing:
     found = {scan: find_case(runs, scan, mask=False) for scan in choose_scans(shown)}
     there = {scan: case for scan, case in found.items() if case and _predicted(case, shown)}
     left_out += [
-        f"the image of {name} frame {frame} is not where cases.csv says, or a run has no prediction of it"
+        f"the image of {name} {when(frame, None)}".rstrip() + LOST
         for name, frame in found
         if (name, frame) not in there
     ]
@@ -80,8 +82,8 @@ def _draw_scan(grid: Iterator[Sequence[Axes]], case: Case, runs: Sequence[Run]) 
     every = np.max(labels, axis=0)
     box, slices = box_around(every.max(axis=0), spacing, margin=0.35), spread_slices(every, COLUMNS)
     for run, predicted, row in zip(runs, labels, grid, strict=False):
-        title = f"{case.name}\n{case.phase or f'frame {case.frame}'}"
-        title += f"\n{fold(run.label, ROW_TITLES)}" * (len(runs) > 1)
+        label = fold(run.label, ROW_TITLES) if len(runs) > 1 else ""
+        title = "\n".join(filter(None, (case.name, when(case.frame, case.phase), label)))
         row[0].set_ylabel(plain(title), fontsize=9, rotation=0, ha="right", va="center", color=INK)
         for axes, index in zip(row, slices, strict=False):
             draw_image(axes, volume.image[index], spacing, box)

@@ -120,7 +120,7 @@ def load_run(folder: Path) -> Run:
             folder, expected=f"metrics.csv (run `shapewise evaluate {folder}` first)", found="no such file"
         )
     tables = {name: read_result(folder, name) for name in ("cases", "log", "values", "volumes", "biomarkers")}
-    check_metrics(folder / "metrics.csv", metrics, tables["cases"])
+    check_metrics(folder / "metrics.csv", metrics, tables["cases"], tables["volumes"])
     return Run(folder, experiment.name, experiment, record, metrics, **tables)
 
 

@@ -82,20 +82,23 @@ def _read(path: Path) -> pd.DataFrame:
     return frame
 
 
-def check_metrics(path: Path, metrics: pd.DataFrame, cases: pd.DataFrame | None) -> None:
+def check_metrics(
+    path: Path, metrics: pd.DataFrame, cases: pd.DataFrame | None, volumes: pd.DataFrame | None = None
+) -> None:
     """Refuse metrics that cannot be the whole of an evaluation of the test split.
 
     Args:
         path: Where they were read.
         metrics: A row a case, frame and class.
-        cases: The run's cases with their splits, if it has them.
+        cases: The run's cases with their splits, if it has them, as they were when it was trained.
+        volumes: What the same evaluation measured on every case, if it did.
 
     Raises:
-        RunError: There is no row though a case of the test split has a mask, a Dice outside 0 to 1 or none, a
+        RunError: There is no row though cases had masks, a Dice outside 0 to 1 or none, a
             scan that lacks a class, or other scans than the test split's.
     """
     if metrics.empty:
-        if not maskless(cases):
+        if not maskless(cases) and (volumes is None or volumes.empty):
             raise RunError(path, expected="one row a case, frame and class", found="no rows")
         return
     wrong = ~metrics["dice"].between(0, 1)

@@ -67,21 +67,34 @@ def unmeasured_headline(runs: Sequence[Run]) -> Markup:
     cases = _cases(runs[0])
     has = "The test case has no mask" if cases == 1 else f"None of {cases} test cases has a mask"
     told = [
-        join([run.label, " keeps ", tag("strong", f"{share:.0%}")])
+        join([run.label, " keeps ", tag("strong", str(kept)), f" of {known}"])
         for run in runs
-        if (share := _satisfied_share(run)) is not None
+        for kept, known in [_satisfied(run)]
+        if known
     ]
     if not told:
         return join(
             [has, ", so no Dice can be told, nor is any of their numbers known: look at the predictions."]
         )
-    kept = join([Markup("; ".join(told)), " of the numbers that are known of them, within its own margins."])
-    return join([has, ", so no Dice can be told. ", kept])
+    counted = " numbers that are known of them, within its own margins."
+    return join([has, ", so no Dice can be told. ", Markup("; ".join(told)), counted])
 
 
-def _satisfied_share(run: Run) -> float | None:
-    share = float("nan") if run.values is None else float(truths(run.values).mean())
-    return None if math.isnan(share) else share
+def _satisfied(run: Run) -> tuple[int, int]:
+    """How many numbers lie within their bounds, and of how many that can be said."""
+    if run.values is None:
+        return 0, 0
+    known = truths(run.values).dropna()
+    return int(known.sum()), len(known)
+
+
+def when(frame: int, phase: str | None) -> str:
+    """Which scan of a patient it is, if there is more to say than its name.
+
+    >>> when(1, "ED"), when(9, None), when(0, None)
+    ('ED', 'frame 9', '')
+    """
+    return phase or (f"frame {frame}" if frame else "")
 
 
 def _cases(run: Run) -> int:
