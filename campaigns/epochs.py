@@ -3,7 +3,7 @@
     python campaigns/epochs.py RUN [RUN ...]
 
 Of every run: the validation Dice of its best epoch, and how much of it is lost in the epoch that another
-measure would have kept: most numbers within their bounds (`satisfied`), least mean distance from the bounds
+measure would have kept: most bounds that hold (`satisfied`), least mean distance from the bounds
 (`violation`), or simply the last. No test result is read. Runs whose log lacks one of these are left out.
 """
 
@@ -48,7 +48,7 @@ def main() -> None:
         found = {str(run): losses(read_log(RunFolder(run).log_file)) for run in given.runs}
         told = {name: each for name, each in found.items() if each is not None}
         if not told:
-            expected = "a log with val_dice and val_violation"
+            expected = "a log with val_dice, val_violation and val_satisfied_DESCRIPTOR"
             raise RunError(given.runs[0], expected=expected, found="none in any run")
         table = pd.DataFrame(told).T
         print(pd.concat([table, table.agg(["mean", "max"])]).round(3).to_string())
