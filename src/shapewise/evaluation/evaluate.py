@@ -84,8 +84,7 @@ def evaluate_cases(
 
     A case without a mask is predicted and its volumes measured, but it has no row in the metrics (the log
     says so); its values are compared if the table has it, its biomarkers if they are published. Where the
-    spacing is unknown the
-    columns in mm and mL are empty. Nothing is replaced before every case is done.
+    spacing is unknown the columns in mm and mL are empty. Nothing is replaced before every case is done.
 
     Args:
         network: Slices (B, 1, h, w) to logits (B, K, h, w).
@@ -123,8 +122,8 @@ def evaluate_cases(
             annotation = _annotation(scan, table, classes, descriptors, whole)
             rows = _values(scan, annotation, classes, descriptors, margins, preprocessing)
             values.append(rows)
-            metrics.append(_metrics(scan, classes, rows))
             volumes.append(_volumes(scan, classes))
+            metrics.append(_metrics(scan, volumes[-1], rows))
         measured = _join(metrics, METRICS)
         write_csv(_join(values, numbers.COLUMNS), stage / "values.csv")
         found = pd.concat(volumes, ignore_index=True)
@@ -211,14 +210,13 @@ def _annotation(
     return numbers.annotation_from_labels(scan.annotated, classes, descriptors, whole=whole)
 
 
-def _metrics(scan: Scan, classes: Sequence[str], values: pd.DataFrame) -> pd.DataFrame:
-    """One row a class; none where there is no mask."""
+def _metrics(scan: Scan, volumes: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
+    """One row a class, as the volumes have; none where there is no mask."""
     if scan.annotated is None:
         return pd.DataFrame(columns=list(METRICS))
     satisfied = values.groupby("class")["satisfied"].mean()
-    rows = _volumes(scan, classes)
-    rows["satisfied"] = rows["class"].map(satisfied).astype(float)
-    pairs = [(scan.predicted == k, scan.annotated == k) for k in range(1, len(classes) + 1)]
+    rows = volumes.assign(satisfied=volumes["class"].map(satisfied).astype(float))
+    pairs = [(scan.predicted == k, scan.annotated == k) for k in range(1, len(rows) + 1)]
     rows["dice"] = [dice(*pair) for pair in pairs]
     unknown = (np.nan, np.nan)
     spacing = scan.spacing

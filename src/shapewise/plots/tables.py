@@ -94,8 +94,8 @@ def check_metrics(
         volumes: What the same evaluation measured on every case, if it did.
 
     Raises:
-        RunError: There is no row though cases had masks, a Dice outside 0 to 1 or none, a
-            scan that lacks a class, or other scans than the test split's.
+        RunError: There is no row though cases had masks, a Dice outside 0 to 1 or none, a scan that lacks a
+            class, or other scans than the test split's.
     """
     if metrics.empty:
         if not maskless(cases) and (volumes is None or volumes.empty):
