@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pandas as pd
 
 from shapewise.data.cases import Case, Study
-from shapewise.data.images import files_of
+from shapewise.data.images import bytes_of
 from shapewise.errors import DataError, RunError
 from shapewise.run_folder import RunFolder, write_text
 
@@ -23,7 +22,7 @@ def write_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
             "image": str(case.image.resolve()),
             "mask": None if case.mask is None else str(case.mask.resolve()),
             "split": name,
-            "bytes": _size(case.image),
+            "bytes": bytes_of(case.image),
         }
         for name, cases in split.items()
         for case in cases
@@ -57,9 +56,9 @@ def check_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
         raise RunError(run.cases_file, expected=expected, found="none")
     sizes = cases.set_index(["case", "frame"])["bytes"].to_dict()
     for case in (case for cases in split.values() for case in cases):
-        if sizes.get((case.name, case.frame)) != _size(case.image):
+        if sizes.get((case.name, case.frame)) != bytes_of(case.image):
             expected = f"the image that the run began with, {sizes.get((case.name, case.frame))} bytes"
-            raise RunError(case.image, expected=expected, found=f"{_size(case.image)} bytes")
+            raise RunError(case.image, expected=expected, found=f"{bytes_of(case.image)} bytes")
 
 
 def read_split(run: RunFolder, study: Study, name: str) -> Study:
@@ -80,11 +79,6 @@ def read_split(run: RunFolder, study: Study, name: str) -> Study:
         expected = f"patient {missing[0]} of the split {name}"
         raise DataError("data folder", expected=expected, found="no such case")
     return Study(cases, study.classes, study.layout)
-
-
-def _size(image: Path) -> int:
-    """Bytes of an image: cheap, and enough to tell two data sets apart."""
-    return sum(file.stat().st_size for file in files_of(image) if file.exists())
 
 
 def _patients(split: Mapping[str, list[Case]]) -> pd.DataFrame:

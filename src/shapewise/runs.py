@@ -31,10 +31,11 @@ from shapewise.data.cases import Study
 from shapewise.data.images import read_image
 from shapewise.data.table import read_table
 from shapewise.errors import ConfigError, DataError, RunError
-from shapewise.evaluation.evaluate import discard_results, evaluate_cases
+from shapewise.evaluation.evaluate import evaluate_cases
 from shapewise.evaluation.files import mask_name
 from shapewise.evaluation.mask_volumes import add_volumes, forget_volumes, read_volumes
 from shapewise.evaluation.prediction import predict_file
+from shapewise.evaluation.result_files import discard_results
 from shapewise.evaluation.values import Margins
 from shapewise.progress import watched
 from shapewise.run_folder import RunFolder, discarded_on_error, taken

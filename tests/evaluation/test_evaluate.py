@@ -139,6 +139,11 @@ def test_a_case_without_a_mask_is_predicted_and_said_to_be_unmeasured(
     assert unmeasured["reference"].isna().all()
     volumes = pd.read_csv(tmp_path / "run" / "volumes.csv").set_index(["case", "phase", "class"])["volume_ml"]
     assert len(volumes) == 3 * 2 * 3
+    scans = pd.read_csv(tmp_path / "run" / "scans.csv").set_index(["case", "frame"])
+    assert scans["mask"].isna().tolist() == [True, True, False, False, False, False]
+    image = Path(scans.loc[("patient001", 7), "image"])
+    assert image == tmp_path / "data" / "training" / "patient001" / "patient001_frame07.nii.gz"
+    assert scans.loc[("patient001", 7), "bytes"] == image.stat().st_size
     ventricle = unmeasured.set_index("quantity")["predicted"]["lv_edv_ml"]
     assert volumes["patient000", "ED", "LV"] == ventricle
 
@@ -205,9 +210,9 @@ def test_another_split_has_results_of_its_own(study: Study, tmp_path: Path) -> N
     for split in ("test", "train"):
         evaluate_cases(Threshold(), study, PREPROCESSING, tmp_path / "run", split=split)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        *("metrics.csv", "values.csv", "volumes.csv", "biomarkers.csv", "predictions"),
+        *("metrics.csv", "values.csv", "volumes.csv", "biomarkers.csv", "scans.csv", "predictions"),
         *("metrics_train.csv", "values_train.csv", "volumes_train.csv", "biomarkers_train.csv"),
-        "predictions_train",
+        *("scans_train.csv", "predictions_train"),
     }
 
 

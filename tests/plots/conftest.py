@@ -13,8 +13,9 @@ import pytest
 import SimpleITK
 
 from shapewise.config import parse_experiment
+from shapewise.data.images import bytes_of
 from shapewise.evaluation.biomarkers import biomarkers
-from shapewise.evaluation.evaluate import VOLUMES
+from shapewise.evaluation.evaluate import SCANS, VOLUMES
 from shapewise.evaluation.metrics import dice, surface_distances_mm, volume_ml
 from shapewise.run_folder import RunFolder
 
@@ -127,16 +128,16 @@ def make_run(
         where="a test",
     )
     RunFolder(folder).start(experiment, data_root=study, classes=CLASSES)
-    cases, metrics, values = [], [], []
+    scans, metrics, values = [], [], []
     for (case, frame), heart in hearts.items():
         stem = study / case / f"{case}_frame{frame:02d}"
         image, mask = stem.with_suffix(".nii.gz"), stem.with_name(stem.name + "_gt.nii.gz")
-        cases.append((case, frame, PHASES[frame], str(image), str(mask), "test"))
+        scans.append((case, case, frame, PHASES[frame], str(image), str(mask), bytes_of(image)))
         truth, predicted = labels_of(heart), labels_of(mistaken(heart, error, rng))
         write_volume(predicted, folder / "predictions" / f"{case}_frame{frame:02d}.nii.gz")
         metrics += metric_rows(case, frame, predicted, truth)
         values += value_rows(case, frame, predicted, truth)
-    write_tables(folder, cases, metrics, values)
+    write_tables(folder, scans, metrics, values)
     training_log(metrics, epochs, rng).to_csv(folder / "log.csv", index=False)
     return folder
 
@@ -182,9 +183,8 @@ def describe(mask: np.ndarray) -> dict[tuple[str, int], float]:
     return {(name, i): float(v) for name, vs in numbers.items() for i, v in enumerate(vs)}
 
 
-def write_tables(folder: Path, cases: list[Any], metrics: list[Any], values: list[Any]) -> None:
-    columns = ["case", "frame", "phase", "image", "mask", "split"]
-    pd.DataFrame(cases, columns=columns).to_csv(folder / "cases.csv", index=False)
+def write_tables(folder: Path, scans: list[Any], metrics: list[Any], values: list[Any]) -> None:
+    pd.DataFrame(scans, columns=list(SCANS)).to_csv(folder / "scans.csv", index=False)
     table = pd.DataFrame(metrics)
     table.to_csv(folder / "metrics.csv", index=False)
     pd.DataFrame(values).to_csv(folder / "values.csv", index=False)
@@ -232,10 +232,10 @@ def bare_runs(two_runs: list[Path]) -> list[Path]:
     """The same without a mask: nothing was measured against one."""
     for run in two_runs:
         tables = {
-            name: pd.read_csv(run / f"{name}.csv") for name in ("metrics", "cases", "biomarkers", "log")
+            name: pd.read_csv(run / f"{name}.csv") for name in ("metrics", "scans", "biomarkers", "log")
         }
         tables["metrics"] = tables["metrics"].head(0)
-        tables["cases"]["mask"] = None
+        tables["scans"]["mask"] = None
         tables["biomarkers"]["reference"] = None
         epochs = len(tables["log"])
         volume, spread = np.linspace(0.5, 0.9, epochs), np.linspace(0.6, 0.8, epochs)

@@ -6,6 +6,7 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from shapewise.errors import ArgumentError, DataError, RunError
@@ -101,14 +102,14 @@ def test_table_in_the_report_is_the_table_in_the_files(page: Path) -> None:
 def test_names_from_files_cannot_become_markup(two_runs: list[Path], tmp_path: Path) -> None:
     file = two_runs[1] / "experiment.yaml"
     file.write_text(file.read_text().replace("acdc barrier", "'<img src=x onerror=alert(1)> & $co_{2$'"))
-    for name in ("values", "biomarkers", "cases", "log"):
+    for name in ("values", "biomarkers", "scans", "log"):
         (two_runs[1] / f"{name}.csv").unlink()
     page = compare(two_runs[1:], tmp_path / "out")
     text = page.read_text(encoding="utf-8")
     assert "<img src=x" not in text
     assert "&lt;img src=x onerror=alert(1)&gt; &amp; $co_{2$" in text
     left_out = read(page).text
-    for reason in ("no log.csv", "no values.csv", "no biomarkers.csv", "is not where cases.csv says"):
+    for reason in ("no log.csv", "no values.csv", "no biomarkers.csv", "is not where scans.csv says"):
         assert reason in left_out
     assert {path.name for path in page.parent.glob("*.png")} == {"figure3.png", "figure4_boxes.png"}
 
@@ -118,7 +119,7 @@ def test_an_earlier_comparison_is_replaced_and_other_files_stay(page: Path, two_
     shutil.copytree(page.parent, out)
     (out / "notes.txt").write_text("mine")
     before = (out / "report.html").read_bytes()
-    for name in ("values", "biomarkers", "cases", "log"):
+    for name in ("values", "biomarkers", "scans", "log"):
         (two_runs[0] / f"{name}.csv").unlink()
     compare(two_runs[:1], out)
     assert (out / "report.html").read_bytes() != before
@@ -189,3 +190,24 @@ def test_without_masks_numbers_or_volumes_there_are_pictures_still(
         "Predictions",
     ):
         assert expected in report.text, expected
+
+
+def test_cases_without_masks_are_shown_beside_those_that_were_measured(
+    two_runs: list[Path], tmp_path: Path
+) -> None:
+    for run in two_runs:
+        scans, metrics = (pd.read_csv(run / f"{name}.csv") for name in ("scans", "metrics"))
+        bare = scans["case"] == "patient003"
+        scans.assign(mask=scans["mask"].mask(bare)).to_csv(run / "scans.csv", index=False)
+        metrics[metrics["case"] != "patient003"].to_csv(run / "metrics.csv", index=False)
+    page = compare(two_runs, tmp_path / "report")
+    text = read(page).text
+    for expected in (
+        "On 3 test cases, ",
+        "4 test cases, 8 scans (2 without a mask)",
+        "As predicted, where there is no mask",
+        "patient003, ES",
+    ):
+        assert expected in text, expected
+    assert "patient002, ES" not in text
+    assert {"figure2.png", "predictions.png"} <= {path.name for path in page.parent.iterdir()}

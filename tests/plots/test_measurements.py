@@ -22,11 +22,12 @@ def test_biomarkers_are_a_row_a_patient(bare_runs: list[Path]) -> None:
 
 
 def test_volumes_are_a_row_a_scan(bare_runs: list[Path]) -> None:
-    path = bare_runs[0] / "volumes.csv"
-    rows = pd.read_csv(path)
-    bare = rows["case"].isin(["patient002", "patient003"])
-    frame = rows["frame"].where(rows["case"] != "patient003", 9 - rows["frame"])  # 8 and 0
-    rows.assign(phase=rows["phase"].where(~bare), frame=frame).to_csv(path, index=False)
+    rows = pd.read_csv(bare_runs[0] / "volumes.csv")
+    for path in (bare_runs[0] / "volumes.csv", bare_runs[0] / "scans.csv"):
+        found = pd.read_csv(path)
+        bare = found["case"].isin(["patient002", "patient003"])
+        frame = found["frame"].where(found["case"] != "patient003", 9 - found["frame"])  # 8 and 0
+        found.assign(phase=found["phase"].where(~bare), frame=frame).to_csv(path, index=False)
     table = predicted_volumes(load_runs(bare_runs[:1])[0])
     assert table is not None
     assert list(table) == ["RV (mL)", "Myo (mL)", "LV (mL)"]

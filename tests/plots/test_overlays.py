@@ -27,7 +27,7 @@ def test_rows_are_best_median_and_worst(two_runs: list[Path]) -> None:
 
 @pytest.mark.parametrize(("scans", "titles"), [(1, ["best"]), (2, ["best", "worst"])])
 def test_few_scans(two_runs: list[Path], scans: int, titles: list[str]) -> None:
-    for name, rows in (("metrics", 3 * scans), ("cases", scans)):
+    for name, rows in (("metrics", 3 * scans), ("scans", scans)):
         path = two_runs[0] / f"{name}.csv"
         pd.read_csv(path).head(rows).to_csv(path, index=False)
     assert list(choose_scans(load_runs(two_runs[:1]))) == titles
@@ -58,15 +58,15 @@ def test_a_run_without_predictions_is_left_out(two_runs: list[Path]) -> None:
 
 def test_images_that_moved_leave_the_figure_out(two_runs: list[Path]) -> None:
     for run in two_runs:
-        text = (run / "cases.csv").read_text()
-        (run / "cases.csv").write_text(text.replace("/study/", "/elsewhere/"))
+        text = (run / "scans.csv").read_text()
+        (run / "scans.csv").write_text(text.replace("/study/", "/elsewhere/"))
     drawing = draw_overlays(load_runs(two_runs))
     assert drawing.figure is None
-    assert "is not where cases.csv says" in drawing.left_out[0]
+    assert "is not where scans.csv says" in drawing.left_out[0]
 
 
 def test_one_run_that_knows_the_images_is_enough(two_runs: list[Path]) -> None:
-    (two_runs[0] / "cases.csv").unlink()
+    (two_runs[0] / "scans.csv").unlink()
     assert draw_overlays(load_runs(two_runs)).figure is not None
 
 

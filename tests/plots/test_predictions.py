@@ -27,9 +27,9 @@ def test_a_row_a_scan_and_run(bare_runs: list[Path]) -> None:
 
 def test_of_many_scans_the_first_and_the_last_are_among_those_shown(bare_runs: list[Path]) -> None:
     run = bare_runs[0]
-    cases = pd.read_csv(run / "cases.csv")
+    cases = pd.read_csv(run / "scans.csv")
     more = pd.concat([cases.assign(case=cases["case"] + letter) for letter in ("a", "b")])
-    more.to_csv(run / "cases.csv", index=False)
+    more.to_csv(run / "scans.csv", index=False)
     for row in more.itertuples():
         file = f"{row.case}_frame{row.frame:02d}.nii.gz"
         shutil.copy(
@@ -71,7 +71,7 @@ def test_what_is_not_there_is_left_out_by_its_name(bare_runs: list[Path]) -> Non
     assert drawing.figure is not None
     assert len(drawing.figure.axes) == 2 * 7 * COLUMNS
     (reason,) = drawing.left_out
-    assert reason.startswith("the image of patient002 frame 9 is not where cases.csv says, or")
+    assert reason.startswith("the image of patient002 frame 9 is not where scans.csv says, or")
     shutil.rmtree(bare_runs[1] / "predictions")
     drawing = draw_predictions(load_runs(bare_runs))
     assert drawing.figure is not None

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +22,7 @@ def test_loads_every_table(finished_runs: list[Path]) -> None:
     assert (pixels.label, barrier.label) == ("acdc pixels", "acdc barrier")
     assert pixels.classes == ["RV", "Myo", "LV"]
     assert len(pixels.scans) == 8
-    assert pixels.cases is not None
+    assert pixels.evaluated is not None
     assert pixels.values is not None
     assert pixels.biomarkers is not None
     assert pixels.seconds == pytest.approx(pd.read_csv(finished_runs[0] / "log.csv")["seconds"].sum())
@@ -57,7 +56,7 @@ def test_reference_is_the_pixel_run_wherever_it_stands(finished_runs: list[Path]
 
 
 def test_numeric_case_names_keep_their_zeros(two_runs: list[Path]) -> None:
-    for name in ("metrics", "cases"):
+    for name in ("metrics", "scans"):
         edit(two_runs[0] / f"{name}.csv", case=lambda frame: frame["case"].str.removeprefix("patient"))
     assert load_runs(two_runs[:1])[0].metrics["case"].iloc[0] == "001"
 
@@ -75,10 +74,10 @@ def test_a_case_and_a_class_may_be_called_what_pandas_takes_for_nothing(
 
 
 def test_optional_tables_may_be_absent(two_runs: list[Path]) -> None:
-    for name in ("cases", "log", "values", "biomarkers"):
+    for name in ("scans", "log", "values", "biomarkers"):
         (two_runs[0] / f"{name}.csv").unlink()
     run = load_runs(two_runs[:1])[0]
-    assert run.cases is run.log is run.values is run.biomarkers is None
+    assert run.evaluated is run.log is run.values is run.biomarkers is None
     assert run.seconds is None
     assert run.case("patient001", 1) is None
 
@@ -171,20 +170,42 @@ def test_mangled_metrics_are_refused_by_their_row(kind: str, two_runs: list[Path
         load_runs(two_runs[:1])
 
 
-def test_metrics_of_another_split_are_refused(two_runs: list[Path]) -> None:
-    path = two_runs[0] / "cases.csv"
-    edit(path, split=lambda frame: frame["split"].mask(frame["case"] == "patient002", "train"))
-    with pytest.raises(RunError, match=r"metrics\.csv row 8: expected a scan of the test split"):
+def drop_patient(path: Path, name: str) -> None:
+    frame = pd.read_csv(path)
+    frame[frame["case"] != name].to_csv(path, index=False)
+
+
+def test_metrics_of_another_evaluation_are_refused(two_runs: list[Path]) -> None:
+    drop_patient(two_runs[0] / "scans.csv", "patient002")
+    with pytest.raises(RunError, match=r"metrics\.csv row 8: expected a scan with a mask in scans\.csv"):
         load_runs(two_runs[:1])
 
 
-def test_masks_that_arrived_after_training_are_compared(two_runs: list[Path]) -> None:
-    path = two_runs[0] / "cases.csv"
-    edit(path, mask=lambda frame: frame["mask"].mask(frame["case"] == "patient002"))
-    assert ("patient002", 1) in load_runs(two_runs[:1])[0].scans
+def test_what_has_no_mask_is_known_beside_what_has(two_runs: list[Path]) -> None:
+    """As an evaluation leaves it where some test cases have masks."""
+    for run in two_runs:
+        edit(run / "scans.csv", mask=lambda frame: frame["mask"].mask(frame["case"] == "patient002"))
+        drop_patient(run / "metrics.csv", "patient002")
+    runs = load_runs(two_runs)
+    assert all(run.measured and len(run.scans) == 8 for run in runs)
+    assert runs[0].unmasked == {("patient002", 1), ("patient002", 9)}
 
 
-@pytest.mark.parametrize("name", ["cases", "log", "values", "volumes", "biomarkers"])
+def test_masks_of_other_cases_are_told_apart(two_runs: list[Path]) -> None:
+    edit(two_runs[1] / "scans.csv", mask=lambda frame: frame["mask"].mask(frame["case"] == "patient002"))
+    drop_patient(two_runs[1] / "metrics.csv", "patient002")
+    with pytest.raises(RunError, match=r"expected the evaluated cases with masks of .* without patient002"):
+        load_runs(two_runs)
+
+
+def test_runs_that_saw_other_images_are_told_apart(bare_runs: list[Path]) -> None:
+    """Of other data with the same names, for instance; there need not be a mask to tell it by."""
+    edit(bare_runs[1] / "scans.csv", bytes=lambda frame: frame["bytes"] + (frame["case"] == "patient003"))
+    with pytest.raises(RunError, match=r"expected the images that .* found another of patient003 frame 1"):
+        load_runs(bare_runs)
+
+
+@pytest.mark.parametrize("name", ["scans", "log", "values", "volumes", "biomarkers"])
 def test_other_tables_must_be_whole_too(name: str, two_runs: list[Path]) -> None:
     path = two_runs[0] / f"{name}.csv"
     path.write_text(path.read_text()[:-3])
@@ -195,8 +216,10 @@ def test_other_tables_must_be_whole_too(name: str, two_runs: list[Path]) -> None
 def test_metrics_without_a_row(two_runs: list[Path]) -> None:
     path = two_runs[0] / "metrics.csv"
     path.write_text(path.read_text().splitlines()[0] + "\n")
-    (two_runs[0] / "volumes.csv").unlink()
-    with pytest.raises(RunError, match="expected one row a case, frame and class, found no rows"):
+    with pytest.raises(RunError, match=r"metrics\.csv: expected rows of patient001 frame 1 .*evaluate"):
+        load_runs(two_runs)
+    (two_runs[0] / "scans.csv").unlink()
+    with pytest.raises(RunError, match=r"expected one row a case, frame and class .*, found no rows"):
         load_runs(two_runs)
 
 
@@ -205,17 +228,6 @@ def test_without_masks_the_predicted_scans_count(bare_runs: list[Path]) -> None:
     assert not run.measured
     assert run.classes == ["RV", "Myo", "LV"]
     assert run.scans == {(f"patient{number:03d}", frame) for number in range(1, 5) for frame in (1, 9)}
-
-
-def test_masks_that_went_after_training_are_not_missed(
-    bare_runs: list[Path], finished_runs: list[Path]
-) -> None:
-    shutil.copy(finished_runs[0] / "cases.csv", bare_runs[0] / "cases.csv")
-    (run,) = load_runs(bare_runs[:1])
-    assert not run.measured
-    (bare_runs[0] / "volumes.csv").unlink()
-    with pytest.raises(RunError, match="found no rows"):
-        load_runs(bare_runs[:1])
 
 
 def test_a_run_without_masks_is_not_compared_with_one_that_was_measured(
@@ -241,7 +253,7 @@ def test_empty_file_is_no_table(two_runs: list[Path]) -> None:
 
 
 def test_other_cases_are_named(two_runs: list[Path]) -> None:
-    (two_runs[1] / "cases.csv").unlink()
+    (two_runs[1] / "scans.csv").unlink()
     path = two_runs[1] / "metrics.csv"
     frame = pd.read_csv(path)
     moved = frame["case"].replace("patient001", "patient050")

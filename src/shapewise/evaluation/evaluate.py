@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +14,15 @@ import torch
 from torch import nn
 
 from shapewise.data.cases import Case, Study, Volume
+from shapewise.data.images import bytes_of
 from shapewise.data.prepare import Preprocessing
-from shapewise.data.splits import SPLITS
 from shapewise.errors import DataError
 from shapewise.evaluation import biomarkers as hearts
 from shapewise.evaluation import values as numbers
 from shapewise.evaluation.files import write_csv, write_mask
 from shapewise.evaluation.metrics import dice, surface_distances_mm, volume_ml
 from shapewise.evaluation.prediction import predict_volume
+from shapewise.evaluation.result_files import PREDICTIONS, prediction_name, staging
 from shapewise.progress import watched
 
 METRICS = (
@@ -41,10 +38,7 @@ METRICS = (
     "satisfied",
 )
 VOLUMES = ("case", "patient", "frame", "phase", "class", "volume_ml", "volume_ml_reference")
-PREDICTIONS = "predictions"
-RESULTS = ("metrics.csv", "biomarkers.csv", "volumes.csv", "values.csv", PREDICTIONS)
-"""What an evaluation leaves, the file that says that it is whole first."""
-
+SCANS = ("case", "patient", "frame", "phase", "image", "mask", "bytes")
 logger = logging.getLogger(__name__)
 
 Labels = npt.NDArray[np.uint8]
@@ -80,7 +74,7 @@ def evaluate_cases(
     device: torch.device | str = "cpu",
     batch_size: int = 8,
 ) -> pd.DataFrame:
-    """Predict cases and write the `RESULTS`: metrics, values, volumes, biomarkers and predicted masks.
+    """Predict cases and write the `RESULTS`: metrics, values, volumes, biomarkers, scans and predicted masks.
 
     A case without a mask is predicted and its volumes measured, but it has no row in the metrics (the log
     says so); its values are compared if the table has it, its biomarkers if they are published. Where the
@@ -115,16 +109,18 @@ def evaluate_cases(
     references = None if published is None else hearts.read_published(published)
     classes = study.classes
     metrics, values, volumes = [], [], []
-    with _staging(Path(out_dir), split) as stage:
+    with staging(Path(out_dir), split) as stage:
         for case in watched(study.cases, "Evaluating"):
             scan = _predict(network, case, classes, preprocessing, device, batch_size)
-            write_mask(scan.predicted, case.image, stage / PREDICTIONS / prediction_name(case))
+            mask = stage / PREDICTIONS / prediction_name(case.name, case.frame)
+            write_mask(scan.predicted, case.image, mask)
             annotation = _annotation(scan, table, classes, descriptors, whole)
             rows = _values(scan, annotation, classes, descriptors, margins, preprocessing)
             values.append(rows)
             volumes.append(_volumes(scan, classes))
             metrics.append(_metrics(scan, volumes[-1], rows))
         measured = _join(metrics, METRICS)
+        write_csv(_scans(study.cases), stage / "scans.csv")
         write_csv(_join(values, numbers.COLUMNS), stage / "values.csv")
         found = pd.concat(volumes, ignore_index=True)
         write_csv(found, stage / "volumes.csv")
@@ -132,16 +128,6 @@ def evaluate_cases(
         write_csv(measured, stage / "metrics.csv")
     _report_unmeasured(study.cases)
     return measured
-
-
-def prediction_name(case: Case) -> str:
-    """File name of a case's predicted mask.
-
-    Examples:
-        >>> prediction_name(Case("patient001", "patient001", 1, Path("image.nii.gz"), None))
-        'patient001_frame01.nii.gz'
-    """
-    return f"{case.name}_frame{case.frame:02d}.nii.gz"
 
 
 def _require_spacing(cases: Sequence[Case], preprocessing: Preprocessing) -> None:
@@ -210,6 +196,23 @@ def _annotation(
     return numbers.annotation_from_labels(scan.annotated, classes, descriptors, whole=whole)
 
 
+def _scans(cases: Sequence[Case]) -> pd.DataFrame:
+    """Which files were evaluated: where a picture of them is to be drawn, they are found again."""
+    rows = [
+        (
+            case.name,
+            case.patient,
+            case.frame,
+            case.phase,
+            str(case.image.resolve()),
+            None if case.mask is None else str(case.mask.resolve()),
+            bytes_of(case.image),
+        )
+        for case in cases
+    ]
+    return pd.DataFrame(rows, columns=list(SCANS))
+
+
 def _metrics(scan: Scan, volumes: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:
     """One row a class, as the volumes have; none where there is no mask."""
     if scan.annotated is None:
@@ -258,49 +261,3 @@ def _report_unmeasured(cases: Sequence[Case]) -> None:
     unmeasured = sorted({f"{case.name} frame {case.frame}" for case in cases if case.mask is None})
     if unmeasured:
         logger.warning("no mask, so predicted but not measured: %s", ", ".join(unmeasured))
-
-
-def result_path(folder: Path, name: str, split: str) -> Path:
-    """Where a split's results lie; the test split's have the plain names.
-
-    Examples:
-        >>> [result_path(Path("run"), "metrics.csv", split).name for split in ("test", "validation")]
-        ['metrics.csv', 'metrics_validation.csv']
-    """
-    plain = Path(name)
-    return folder / (name if split == "test" else f"{plain.stem}_{split}{plain.suffix}")
-
-
-def discard_results(folder: Path) -> None:
-    """Remove what earlier evaluations left in a run folder, before its training goes on and they are past.
-
-    Metrics go first, so that no half of an evaluation looks whole.
-    """
-    found = [
-        path for split in SPLITS for name in RESULTS if (path := result_path(folder, name, split)).exists()
-    ]
-    for path in found:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if found:
-        logger.warning("removed the results of fewer epochs: %s", ", ".join(path.name for path in found))
-
-
-@contextmanager
-def _staging(out_dir: Path, split: str) -> Iterator[Path]:
-    """Lend a folder, and move what was written there into the run folder once the block is done."""
-    try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out_dir) as folder:
-            yield Path(folder)
-            _move(Path(folder), out_dir, split)
-    except OSError as error:
-        raise DataError(out_dir, expected="a folder that can be written", found=error) from error
-
-
-def _move(stage: Path, out_dir: Path, split: str) -> None:
-    """Replace earlier results, metrics last: whoever finds new metrics finds all the rest new."""
-    predictions = result_path(out_dir, PREDICTIONS, split)
-    if predictions.exists():
-        os.replace(predictions, stage / "earlier")
-    for name in reversed(RESULTS):
-        os.replace(stage / name, result_path(out_dir, name, split))

@@ -40,7 +40,7 @@ PANELS = (
     Panel(
         "predictions.png",
         "Predictions",
-        "No test case has a mask, so nothing here says how good a prediction is: look. Scans are evenly "
+        "Of test cases without a mask, so nothing here says how good a prediction is: look. Scans are evenly "
         "chosen in the order of their names, a row a run; slices are evenly spaced from the first to the "
         "last on which a run predicts something, numbered from 0. All predicted masks are in predictions/, "
         "in the run's folder.",

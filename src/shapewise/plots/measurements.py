@@ -1,4 +1,4 @@
-"""What predictions measure, in tables for reading: of cases without masks, which have no other result."""
+"""What predictions measure, in tables for reading: of scans without masks, which have no other result."""
 
 from __future__ import annotations
 
@@ -21,21 +21,28 @@ HEADS = {
 
 
 def predicted_biomarkers(run: Run) -> pd.DataFrame | None:
-    """A row a patient, a column a quantity, ejection fractions in percent; None without any."""
-    if run.biomarkers is None or run.biomarkers["predicted"].isna().all():
+    """A row a patient without masks, a column a quantity, ejection fractions in percent; None without any."""
+    if run.biomarkers is None:
         return None
-    wide = in_percent(run.biomarkers).pivot(index="patient", columns="quantity", values="predicted")
+    patients = {case.patient for scan in run.unmasked if (case := run.case(*scan))}
+    found = run.biomarkers[run.biomarkers["patient"].isin(patients)]
+    if found["predicted"].isna().all():
+        return None
+    wide = in_percent(found).pivot(index="patient", columns="quantity", values="predicted")
     wide = wide[[*(name for name in HEADS if name in wide), *wide.columns.difference(list(HEADS))]]
     return wide.map(lambda value: number(value, 1)).rename(columns=HEADS)
 
 
 def predicted_volumes(run: Run) -> pd.DataFrame | None:
-    """A row a scan, a column a class; None where no spacing is known, or older code wrote no volumes."""
-    if run.volumes is None or run.volumes["volume_ml"].isna().all():
+    """A row a scan without a mask, a column a class; None where no spacing is known, or without volumes."""
+    if run.volumes is None:
         return None
-    rows = run.volumes.astype(object).where(run.volumes.notna(), None)
+    found = run.volumes[pd.MultiIndex.from_frame(run.volumes[["case", "frame"]]).isin(run.unmasked)]
+    if found["volume_ml"].isna().all():
+        return None
+    rows = found.astype(object).where(found.notna(), None)
     keys = zip(rows["case"], rows["frame"], rows["phase"], strict=True)
     names = [", ".join(filter(None, (case, when(frame, phase)))) for case, frame, phase in keys]
-    scans = run.volumes.assign(scan=names)
+    scans = found.assign(scan=names)
     wide = scans.pivot(index="scan", columns="class", values="volume_ml")[run.classes]
     return wide.map(lambda value: number(value, 1)).add_suffix(" (mL)")

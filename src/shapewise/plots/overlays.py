@@ -41,7 +41,7 @@ class Row:
 def draw_overlays(runs: Sequence[Run]) -> Drawing:
     """Draw the middle slice of the best, median and worst scan: image, truth, and a column a run.
 
-    A run without predictions is left out; without images or masks where cases.csv says, there is no figure,
+    A run without predictions is left out; without images or masks where scans.csv says, there is no figure,
     nor where no case has a mask.
 
     Raises:
@@ -54,7 +54,7 @@ def draw_overlays(runs: Sequence[Run]) -> Drawing:
     left_out = [f"{run.label} has no predictions" for run in runs if run not in shown]
     cases = {title: find_case(runs, scan) for title, scan in chosen.items()}
     if absent := [f"{chosen[title][0]}" for title, case in cases.items() if case is None]:
-        left_out.append(f"the image or mask of {', '.join(absent)} is not where cases.csv says")
+        left_out.append(f"the image or mask of {', '.join(absent)} is not where scans.csv says")
     if not shown or absent:
         return Drawing(None, tuple(left_out))
     rows = [_read_row(title, case, shown) for title, case in cases.items() if case is not None]

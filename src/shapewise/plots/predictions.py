@@ -15,20 +15,20 @@ from shapewise.plots.style import INK, PAGE_WIDTH, Drawing, blank_figure, fold, 
 from shapewise.plots.wording import when
 
 MOST_SCANS, MOST_ROWS, COLUMNS, ROW_TITLES = 8, 16, 6, 1.1
-LOST = " is not where cases.csv says, or a run has no prediction of it"
+LOST = " is not where scans.csv says, or a run has no prediction of it"
 
 
 def draw_predictions(runs: Sequence[Run]) -> Drawing:
-    """Draw slices of some scans with what each run predicts there; none where cases have masks.
+    """Draw slices of some scans without masks, with what each run predicts there; none where all have one.
 
     A run without predictions is left out, and so is a scan whose image or predictions are not there.
 
     Raises:
         DataError: An image is there but cannot be read, or a prediction does not fit it.
     """
-    if runs[0].measured:
+    if not runs[0].unmasked:
         return Drawing(None)
-    shown = [run for run in runs if any(run.prediction(*scan).exists() for scan in run.scans)]
+    shown = [run for run in runs if any(run.prediction(*scan).exists() for scan in run.unmasked)]
     left_out = [f"{run.label} has no predictions" for run in runs if run not in shown]
     if not shown:
         return Drawing(None, tuple(left_out))
@@ -51,8 +51,8 @@ def draw_predictions(runs: Sequence[Run]) -> Drawing:
 
 
 def choose_scans(runs: Sequence[Run]) -> list[tuple[str, int]]:
-    """Scans evenly spaced in the order of their names, first and last among them; fewer of many runs."""
-    scans = sorted(runs[0].scans)
+    """Scans without masks, evenly spaced by name, first and last among them; fewer of many runs."""
+    scans = sorted(runs[0].unmasked)
     most = max(1, min(MOST_SCANS, MOST_ROWS // len(runs), len(scans)))
     return [scans[place] for place in np.linspace(0, len(scans) - 1, most).round().astype(int)]
 

@@ -66,7 +66,7 @@ def report(runs: Sequence[Run], results: Sequence[Result], drawn: Sequence[Drawn
         _runs_table(runs),
         *_results_sections(runs, results),
         *_figure_sections(runs, drawn),
-        *([] if results else _measurement_sections(runs)),
+        *(_measurement_sections(runs) if runs[0].unmasked else []),
         *_left_out_section(drawn),
         _footer(runs, command),
     )
@@ -102,8 +102,9 @@ def _results_sections(runs: Sequence[Run], results: Sequence[Result]) -> list[Ma
 
 
 def _measurement_sections(runs: Sequence[Run]) -> list[Markup]:
-    """What each run's predictions measure, patient by patient: all that there is without masks."""
-    return [tag("h2", "As predicted"), *(_measurement_section(index, run) for index, run in enumerate(runs))]
+    """What each run's predictions measure where there is no mask, patient by patient: all that there is."""
+    heading = "As predicted, where there is no mask" if runs[0].measured else "As predicted"
+    return [tag("h2", heading), *(_measurement_section(index, run) for index, run in enumerate(runs))]
 
 
 def _measurement_section(index: int, run: Run) -> Markup:

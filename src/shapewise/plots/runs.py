@@ -13,6 +13,7 @@ import pandas as pd
 from shapewise.config import Experiment
 from shapewise.data.cases import Case
 from shapewise.errors import RunError
+from shapewise.evaluation.result_files import PREDICTIONS, prediction_name
 from shapewise.plots.tables import check_metrics, read_result
 from shapewise.run_folder import RunFolder
 
@@ -21,7 +22,8 @@ from shapewise.run_folder import RunFolder
 class Run:
     """One run to compare: how it is called, how it was made, and its tables (None: it has no such file).
 
-    Where no test case has a mask the metrics have no row, and there are the predictions to look at.
+    `evaluated` has a row a scan; where none of them has a mask the metrics have no row, and there are the
+    predictions to look at.
     """
 
     folder: Path
@@ -29,7 +31,7 @@ class Run:
     experiment: Experiment
     record: dict[str, Any]
     metrics: pd.DataFrame
-    cases: pd.DataFrame | None
+    evaluated: pd.DataFrame | None
     log: pd.DataFrame | None
     values: pd.DataFrame | None
     volumes: pd.DataFrame | None
@@ -47,11 +49,13 @@ class Run:
 
     @property
     def scans(self) -> set[tuple[str, int]]:
-        """Case and frame of every volume that was evaluated; without masks, of the whole test split."""
-        rows = self.metrics
-        if not self.measured and self.cases is not None:
-            rows = self.cases[self.cases["split"] == "test"]
-        return set(zip(rows["case"], rows["frame"], strict=True))
+        """Case and frame of every volume that was evaluated; of older code's, of those with a mask."""
+        return _keys(self.metrics if self.evaluated is None else self.evaluated)
+
+    @property
+    def unmasked(self) -> set[tuple[str, int]]:
+        """Those of the scans that nothing was measured against."""
+        return self.scans - _keys(self.metrics)
 
     @property
     def seconds(self) -> float | None:
@@ -64,17 +68,17 @@ class Run:
         return float(self.record["train_seconds"]) or None
 
     def case(self, name: str, frame: int) -> Case | None:
-        """The image and mask of a scan, as `cases.csv` names them; None where it does not."""
-        if self.cases is None:
+        """The image and mask of a scan, as `scans.csv` names them; None where it does not."""
+        if self.evaluated is None:
             return None
-        rows = self.cases[(self.cases["case"] == name) & (self.cases["frame"] == frame)]
+        rows = self.evaluated[(self.evaluated["case"] == name) & (self.evaluated["frame"] == frame)]
         if rows.empty:
             return None
         row = rows.iloc[0]
-        mask, phase = row["mask"], row.get("phase")
+        mask, phase = row["mask"], row["phase"]
         return Case(
             name=name,
-            patient=name,
+            patient=str(row["patient"]),
             frame=frame,
             image=Path(row["image"]),
             mask=Path(mask) if pd.notna(mask) else None,
@@ -83,7 +87,7 @@ class Run:
 
     def prediction(self, name: str, frame: int) -> Path:
         """Where the predicted mask of a scan lies."""
-        return self.folder / "predictions" / f"{name}_frame{frame:02d}.nii.gz"
+        return self.folder / PREDICTIONS / prediction_name(name, frame)
 
 
 def load_runs(folders: Sequence[Path]) -> list[Run]:
@@ -119,9 +123,10 @@ def load_run(folder: Path) -> Run:
         raise RunError(
             folder, expected=f"metrics.csv (run `shapewise evaluate {folder}` first)", found="no such file"
         )
-    tables = {name: read_result(folder, name) for name in ("cases", "log", "values", "volumes", "biomarkers")}
-    check_metrics(folder / "metrics.csv", metrics, tables["cases"], tables["volumes"])
-    return Run(folder, experiment.name, experiment, record, metrics, **tables)
+    evaluated = read_result(folder, "scans")
+    check_metrics(folder / "metrics.csv", metrics, evaluated)
+    tables = {name: read_result(folder, name) for name in ("log", "values", "volumes", "biomarkers")}
+    return Run(folder, experiment.name, experiment, record, metrics, evaluated, **tables)
 
 
 def reference_run(runs: Sequence[Run]) -> Run | None:
@@ -160,15 +165,15 @@ def _check_same(first: Run, other: Run) -> None:
             expected="measured test cases, as the other runs have (once there are masks, evaluate it again)",
             found="none with a mask",
         )
-    if first.scans != other.scans:
-        lacking, added = sorted(first.scans - other.scans), sorted(other.scans - first.scans)
-        parts = [f"without {_name(lacking)}"] * bool(lacking) + [f"with {_name(added)}"] * bool(added)
+    _check_same_scans(first, other)
+    if (scan := _first_apart(first.evaluated, other.evaluated, "bytes", ["case", "frame"], 0.0)) is not None:
         raise RunError(
             other.folder,
-            expected=f"the evaluated cases of {first.folder} (the same data and split)",
-            found=f"{len(other.scans)} scans " + " and ".join(parts),
+            expected=f"the images that {first.folder} was evaluated on",
+            found=f"another of {_name([scan])}",
         )
-    if (scan := _first_other_reference(first, other)) is not None:
+    column, key = "volume_ml_reference", ["case", "frame", "class"]
+    if (scan := _first_apart(first.metrics, other.metrics, column, key, 1e-3)) is not None:
         raise RunError(
             other.folder,
             expected=f"the same masks behind it as behind {first.folder}",
@@ -176,17 +181,38 @@ def _check_same(first: Run, other: Run) -> None:
         )
 
 
+def _check_same_scans(first: Run, other: Run) -> None:
+    """Both the same scans, and masks of the same ones."""
+    for here, there, what in (
+        (first.scans - first.unmasked, other.scans - other.unmasked, "cases with masks"),
+        (first.scans, other.scans, "cases"),
+    ):
+        lacking, added = sorted(here - there), sorted(there - here)
+        if lacking or added:
+            parts = [f"without {_name(lacking)}"] * bool(lacking) + [f"with {_name(added)}"] * bool(added)
+            raise RunError(
+                other.folder,
+                expected=f"the evaluated {what} of {first.folder} (the same data and split)",
+                found=f"{len(there)} scans " + " and ".join(parts),
+            )
+
+
 def _name(scans: Sequence[tuple[str, int]], most: int = 5) -> str:
     names = ", ".join(f"{case} frame {frame}" for case, frame in scans[:most])
     return names + (f" and {len(scans) - most} more" if len(scans) > most else "")
 
 
-def _first_other_reference(first: Run, other: Run) -> tuple[str, int] | None:
-    """A scan whose annotated volumes differ between two runs: equal case names of different data."""
-    column, key = "volume_ml_reference", ["case", "frame", "class"]
-    if column not in first.metrics or column not in other.metrics:
+def _first_apart(
+    one: pd.DataFrame | None, other: pd.DataFrame | None, column: str, key: list[str], tolerance: float
+) -> tuple[str, int] | None:
+    """A scan of which two tables have another number: equal case names of different data."""
+    if one is None or other is None or column not in one or column not in other:
         return None
-    pairs = first.metrics.merge(other.metrics, on=key, suffixes=("", "_other"))
-    apart = (pairs[column] - pairs[f"{column}_other"]).abs() > 1e-3 * (1 + pairs[column].abs())
+    pairs = one.merge(other, on=key, suffixes=("", "_other"))
+    apart = (pairs[column] - pairs[f"{column}_other"]).abs() > tolerance * (1 + pairs[column].abs())
     found = pairs[apart]
     return None if found.empty else (str(found.iloc[0]["case"]), int(found.iloc[0]["frame"]))
+
+
+def _keys(table: pd.DataFrame) -> set[tuple[str, int]]:
+    return set(zip(table["case"], table["frame"], strict=True))

@@ -10,7 +10,7 @@ from shapewise.errors import RunError
 
 KEYS = {
     "metrics": ("case", "frame", "class"),
-    "cases": ("case", "frame"),
+    "scans": ("case", "frame"),
     "log": ("epoch",),
     "values": ("class", "descriptor"),
     "volumes": ("case", "frame", "class"),
@@ -20,7 +20,7 @@ KEYS = {
 
 COLUMNS = {
     "metrics": (*KEYS["metrics"], "dice"),
-    "cases": (*KEYS["cases"], "image", "mask", "split"),
+    "scans": (*KEYS["scans"], "patient", "phase", "image", "mask", "bytes"),
     "log": KEYS["log"],
     "values": (*KEYS["values"], "satisfied"),
     "volumes": (*KEYS["volumes"], "phase", "volume_ml"),
@@ -28,7 +28,7 @@ COLUMNS = {
 }
 """The columns that the figures read."""
 
-TEXTS = ("case", "patient", "phase", "class", "descriptor", "quantity", "image", "mask", "split", "satisfied")
+TEXTS = ("case", "patient", "phase", "class", "descriptor", "quantity", "image", "mask", "satisfied")
 
 
 def read_result(folder: Path, name: str) -> pd.DataFrame | None:
@@ -82,49 +82,33 @@ def _read(path: Path) -> pd.DataFrame:
     return frame
 
 
-def check_metrics(
-    path: Path, metrics: pd.DataFrame, cases: pd.DataFrame | None, volumes: pd.DataFrame | None = None
-) -> None:
-    """Refuse metrics that cannot be the whole of an evaluation of the test split.
+def check_metrics(path: Path, metrics: pd.DataFrame, scans: pd.DataFrame | None) -> None:
+    """Refuse metrics that cannot be the whole of an evaluation.
 
     Args:
         path: Where they were read.
         metrics: A row a case, frame and class.
-        cases: The run's cases with their splits, if it has them, as they were when it was trained.
-        volumes: What the same evaluation measured on every case, if it did.
+        scans: What the same evaluation predicted, masks or not, if it wrote that down.
 
     Raises:
-        RunError: There is no row though cases had masks, a Dice outside 0 to 1 or none, a scan that lacks a
-            class, or other scans than the test split's.
+        RunError: There is no row though scans had masks, a Dice outside 0 to 1 or none, a scan that lacks a
+            class, or other scans than those evaluated.
     """
-    if metrics.empty:
-        if not maskless(cases) and (volumes is None or volumes.empty):
-            raise RunError(path, expected="one row a case, frame and class", found="no rows")
-        return
+    again = f"`shapewise evaluate {path.parent}` writes it again"
+    if metrics.empty and (scans is None or scans.empty):
+        raise RunError(path, expected=f"one row a case, frame and class ({again})", found="no rows")
     wrong = ~metrics["dice"].between(0, 1)
     refuse(path, wrong, expected="a Dice from 0 to 1", found="another or none")
     classes = metrics["class"].nunique()
     few = metrics.groupby(["case", "frame"])["class"].transform("size") < classes
     expected = f"a row for each of {classes} classes of its case and frame"
     refuse(path, few, expected=expected, found="fewer")
-    if cases is not None:
-        _check_scans(path, metrics, cases)
-
-
-def maskless(cases: pd.DataFrame | None) -> bool:
-    """Whether a run has test cases, and none of them a mask."""
-    tested = None if cases is None else cases[cases["split"] == "test"]
-    return tested is not None and len(tested) > 0 and bool(tested["mask"].isna().all())
-
-
-def _check_scans(path: Path, metrics: pd.DataFrame, cases: pd.DataFrame) -> None:
-    """Masks may have come since `cases.csv` was written: what has one more is no foreign scan."""
+    if scans is None:
+        return
     measured = pd.MultiIndex.from_frame(metrics[["case", "frame"]])
-    tested = cases[cases["split"] == "test"]
-    again = f"`shapewise evaluate {path.parent}` writes it again"
-    foreign = ~metrics["case"].isin(tested["case"])
-    refuse(path, foreign, expected=f"a scan of the test split ({again})", found="another")
-    wanted = pd.MultiIndex.from_frame(tested.loc[tested["mask"].notna(), ["case", "frame"]])
+    wanted = pd.MultiIndex.from_frame(scans.loc[scans["mask"].notna(), ["case", "frame"]])
+    foreign = pd.Series(~measured.isin(wanted), index=metrics.index)
+    refuse(path, foreign, expected=f"a scan with a mask in scans.csv ({again})", found="another")
     if len(gone := wanted[~wanted.isin(measured)]):
         case, frame = gone[0]
         raise RunError(path, expected=f"rows of {case} frame {frame} ({again})", found="none")

@@ -110,8 +110,9 @@ def title(runs: Sequence[Run]) -> str:
 def data_line(runs: Sequence[Run]) -> str:
     """Which data the runs were evaluated on."""
     first = runs[0]
-    cases = count(_cases(first), "test case")
-    return f"{cases}, {count(len(first.scans), 'scan')}, {', '.join(first.classes)}"
+    bare = f" ({len(first.unmasked)} without a mask)" if first.measured and first.unmasked else ""
+    scans = count(len(first.scans), "scan") + bare
+    return f"{count(_cases(first), 'test case')}, {scans}, {', '.join(first.classes)}"
 
 
 def learns_from(run: Run) -> str:
