@@ -30,11 +30,12 @@ def losses(log: pd.DataFrame) -> Mapping[str, float] | None:
     log = log.dropna(subset=["val_dice", "val_violation"])
     if log.empty:
         return None
+    log = log[::-1]  # of equals the later epoch is kept
     dice = log["val_dice"]
     chosen = {
         "satisfied": shares[log.index].idxmax(),
         "violation": log["val_violation"].idxmin(),
-        "last": log.index[-1],
+        "last": log.index[0],
     }
     return {"best": dice.max()} | {name: dice.max() - dice[row] for name, row in chosen.items()}
 

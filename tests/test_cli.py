@@ -130,6 +130,25 @@ def test_predict_keeps_the_geometry(workshop: Path, phantom: Path, tmp_path: Pat
     assert list(volumes.index) == ["RV", "Myo", "LV"]
 
 
+def test_masks_are_doubted_and_refused_before_any_is_written(
+    workshop: Path, phantom: Path, tmp_path: Path, shell
+) -> None:
+    """A spacing that may be none, and a folder in a mask's place."""
+    image = SimpleITK.ReadImage(str(next(phantom.rglob("*frame01.nii.gz"))))
+    image.SetSpacing((1.0, 1.0, 1.0))
+    SimpleITK.WriteImage(image, str(tmp_path / "unspaced.nii.gz"))
+    predict = ["predict", workshop / "run", tmp_path / "unspaced.nii.gz", "--out", tmp_path / "masks"]
+    done = shell(*predict)
+    assert done.returncode == 0, done.stderr
+    assert "mL are right only if voxels are 1 x 1 x 1 mm" in done.stderr
+    assert "unspaced.nii.gz" in done.stderr
+    (tmp_path / "masks" / "unspaced.nii.gz").unlink()
+    (tmp_path / "masks" / "unspaced.nii.gz").mkdir()
+    done = shell(*predict)
+    assert done.returncode == 2
+    assert "unspaced.nii.gz: expected a mask of an earlier call, or nothing, found a folder" in done.stderr
+
+
 def test_no_mask_is_written_among_the_slices_of_a_series(workshop: Path, tmp_path: Path, shell) -> None:
     """It would have been one of the series' files from then on."""
     ramp = np.arange(1600, dtype=np.int16).reshape(1, 40, 40)

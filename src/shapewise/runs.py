@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import pickle
 import shutil
 import time
@@ -42,6 +43,8 @@ from shapewise.run_folder import RunFolder, discarded_on_error, taken
 from shapewise.run_split import check_split, read_split, write_split
 from shapewise.training.log import read_log
 from shapewise.training.trainer import build_trainer, fit, is_first_process
+
+logger = logging.getLogger(__name__)
 
 DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 """Errors of a disk, which do not say for which file."""
@@ -210,26 +213,33 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
 def predict(out: Path, images: Sequence[Path], destination: Path) -> list[Path]:
     """Segment images with a run's best epoch; masks keep the inputs' names, geometry and format.
 
-    `volumes.csv` beside the masks holds their volumes, those of masks of earlier calls too.
+    `volumes.csv` beside the masks holds their volumes, those of masks of earlier calls too. Where a header
+    says 1 mm along every axis, as one does that knows no spacing, a warning doubts the volumes.
 
     Raises:
         RunError: the run cannot be used.
-        DataError: an image cannot be read, two images would be written to one mask, or there is another
-            `volumes.csv`; no mask is written.
+        DataError: an image cannot be read, two images would be written to one mask, a folder is in a mask's
+            place, or there is another `volumes.csv`; no mask is written.
     """
     run = RunFolder(out)
     experiment, record = run.read_experiment(), run.read_record()
     network = load_network(run, experiment, record.classes)
     masks = [destination / mask_name(image) for image in images]
+    doubted = []
     for image, mask in zip(images, masks, strict=True):
-        read_image(image)
+        if read_image(image).GetSpacing() == (1.0, 1.0, 1.0):  # what a file says that knows none
+            doubted.append(str(image))
         if destination.resolve() in (image.resolve(), image.parent.resolve()):
             raise DataError(
                 destination, expected="another folder than the images'", found=f"the one of {image}"
             )
+        if mask.is_dir():
+            raise DataError(mask, expected="a mask of an earlier call, or nothing", found="a folder")
         if masks.count(mask) > 1:
             raise DataError(image, expected="images whose names differ", found=f"two for {mask}")
     read_volumes(destination)
+    if doubted:
+        logger.warning("mL are right only if voxels are 1 x 1 x 1 mm, as headers say: %s", ", ".join(doubted))
     preprocessing, device = build_preprocessing(experiment), best_device()
     for image, mask in watched(list(zip(images, masks, strict=True)), "Predicting"):
         forget_volumes(mask)  # no row may be about another mask, wherever this is interrupted

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import logging
+import math
 import shutil
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,29 +12,33 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from shapewise.training.trainer import MovableCheckpoint, build_trainer, fit
+from shapewise.training.trainer import RunCheckpoint, build_trainer, fit
 
 
-class Falling(pl.LightningModule):
-    """Logs a score that is best in the first epoch."""
+FALLING = (1.0, 0.5, 0.3)
 
-    def __init__(self) -> None:
+
+class Scored(pl.LightningModule):
+    """Logs a score an epoch that was written down before."""
+
+    def __init__(self, scores: Sequence[float] = FALLING) -> None:
         super().__init__()
+        self.scores = scores
         self.weight = torch.nn.Parameter(torch.ones(1))
 
     def training_step(self, batch: torch.Tensor, batch_index: int) -> torch.Tensor:
-        self.log("score", 1.0 / (1 + self.current_epoch))
+        self.log("score", self.scores[self.current_epoch])
         return (self.weight * batch).sum()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def train(folder: Path, epochs: int) -> MovableCheckpoint:
-    best = MovableCheckpoint(
-        folder, filename="best", monitor="score", mode="max", enable_version_counter=False
-    )
-    last = MovableCheckpoint(folder, filename="last", enable_version_counter=False)
+def train(
+    folder: Path, epochs: int, scores: Sequence[float] = FALLING, mode: str = "max"
+) -> RunCheckpoint:
+    best = RunCheckpoint(folder, filename="best", monitor="score", mode=mode, enable_version_counter=False)
+    last = RunCheckpoint(folder, filename="last", enable_version_counter=False)
     trainer = pl.Trainer(
         max_epochs=epochs,
         accelerator="cpu",
@@ -42,7 +49,7 @@ def train(folder: Path, epochs: int) -> MovableCheckpoint:
     )
     resume = folder / "last.ckpt"
     batches = DataLoader(torch.ones(2, 1), num_workers=0)
-    trainer.fit(Falling(), batches, ckpt_path=resume if resume.exists() else None, weights_only=True)
+    trainer.fit(Scored(scores), batches, ckpt_path=resume if resume.exists() else None, weights_only=True)
     return best
 
 
@@ -58,7 +65,30 @@ def test_a_moved_run_keeps_its_best_epoch(tmp_path: Path) -> None:
     assert torch.equal(first, again)
 
 
-class Watching(Falling):
+NAN = float("nan")
+CHOSEN = {
+    "the best": ((0.2, 0.7, 0.5), "max", 1),
+    "the least": ((0.2, 0.1, 0.5), "min", 1),
+    "of equals the later": ((0.7, 0.7, 0.5), "max", 1),
+    "of equals the later, of the least too": ((0.5, 0.1, 0.1), "min", 2),
+    "of nothing the last": ((0.0, 0.0, 0.0), "max", 2),
+    "whatever is known": ((NAN, 0.1, NAN), "max", 1),
+    "whatever is known, of the least too": ((NAN, 0.1, NAN), "min", 1),
+    "of the unknown the last": ((NAN, NAN, NAN), "max", 2),
+}
+
+
+@pytest.mark.parametrize("case", CHOSEN)
+def test_the_epoch_that_is_kept(case: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    scores, mode, epoch = CHOSEN[case]
+    with caplog.at_level(logging.WARNING, "shapewise"):
+        train(tmp_path / "run", len(scores), scores, mode)
+    assert torch.load(tmp_path / "run" / "best.ckpt", weights_only=True)["epoch"] == epoch
+    told = [record for record in caplog.records if "no score" in record.getMessage()]
+    assert len(told) == any(math.isnan(score) for score in scores)
+
+
+class Watching(Scored):
     """Looks at who handles SIGTERM while it trains."""
 
     def training_step(self, batch: torch.Tensor, batch_index: int) -> torch.Tensor:

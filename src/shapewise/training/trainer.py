@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -19,12 +20,34 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
 from shapewise.training.log import EpochLog
+from shapewise.typing import Tensor
+
+logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
 
-class MovableCheckpoint(ModelCheckpoint):
-    """A checkpoint callback that remembers its best epoch when its folder has moved."""
+class RunCheckpoint(ModelCheckpoint):
+    """A checkpoint callback that remembers its best epoch when its folder has moved.
+
+    Of equally good epochs the later one is kept, which has learned for longer: the last one, where nothing
+    can be told of any.
+    """
+
+    told = False
+
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
+        """Say whether an epoch is at least as good as the one kept; what is unknown is worse than any."""
+        if current is not None and current.isnan() and not self.told:
+            self.told = True
+            where = f"epoch {trainer.current_epoch + 1} has no {self.monitor}"
+            logger.warning("%s: nothing says how good it is, and of such epochs the last is kept", where)
+        if current is None or not self.best_k_models:
+            return super().check_monitor_top_k(trainer, current)
+        least = float("inf" if self.mode == "min" else "-inf")
+        now, kept = current.nan_to_num(least), self.best_k_models[self.kth_best_model_path]
+        worse = now > kept if self.mode == "min" else now < kept
+        return trainer.strategy.reduce_boolean_decision(not worse)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Read the state as if it had been written into this folder."""
@@ -66,7 +89,7 @@ def build_trainer(folder: Path, log: Path, *, monitor: str, mode: str, **options
         options: the trainer's own.
     """
     # At the end of an epoch, and not of its validation: a run is then resumed between two epochs.
-    keep = partial(MovableCheckpoint, folder, enable_version_counter=False, save_on_train_epoch_end=True)
+    keep = partial(RunCheckpoint, folder, enable_version_counter=False, save_on_train_epoch_end=True)
     terminal = sys.stderr.isatty()
     callbacks: list[pl.Callback] = [EpochLog(log, say=not terminal), OwnSigterm()]
     callbacks += [keep(filename="best", monitor=monitor, mode=mode), keep(filename="last")]
