@@ -14,7 +14,6 @@ from torch.utils.data import DataLoader
 
 from shapewise.training.trainer import RunCheckpoint, build_trainer, fit
 
-
 FALLING = (1.0, 0.5, 0.3)
 
 
