@@ -33,9 +33,7 @@ class Scored(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def train(
-    folder: Path, epochs: int, scores: Sequence[float] = FALLING, mode: str = "max"
-) -> RunCheckpoint:
+def train(folder: Path, epochs: int, scores: Sequence[float] = FALLING, mode: str = "max") -> RunCheckpoint:
     best = RunCheckpoint(folder, filename="best", monitor="score", mode=mode, enable_version_counter=False)
     last = RunCheckpoint(folder, filename="last", enable_version_counter=False)
     trainer = pl.Trainer(
