@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -130,22 +130,29 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert (tmp_path / "f").read_text() == "new"
 
 
-@pytest.mark.parametrize("existed", [True, False])
-def test_only_a_folder_that_the_failed_block_made_is_removed(tmp_path: Path, existed: bool) -> None:
+@pytest.mark.parametrize("lock", [True, False])
+@pytest.mark.parametrize("before", ["nothing", "an empty folder", "older files"])
+def test_only_what_the_failed_block_made_is_removed(tmp_path: Path, before: str, lock: bool) -> None:
     folder = tmp_path / "run"
-    folder.mkdir()
-    if existed:
+    if before != "nothing":
+        folder.mkdir()
+    if before == "older files":
         (folder / "older").write_text("x")
 
     def fail() -> None:
-        with discarded_on_error(folder):
+        with taken(folder) if lock else nullcontext(), discarded_on_error(folder):
             folder.mkdir(exist_ok=True)
             (folder / "file").write_text("x")
+            (folder / "folder").mkdir()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         fail()
-    assert folder.exists() == existed
+    assert folder.exists() == (before != "nothing")
+    if before == "an empty folder":
+        assert not list(folder.iterdir())
+    if before == "older files":
+        assert (folder / "older").read_text() == "x"
 
 
 @pytest.mark.parametrize("key", ["data_root", "classes", "seed", "versions", "train_seconds"])

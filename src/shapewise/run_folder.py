@@ -11,7 +11,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -197,6 +197,7 @@ def taken(folder: Path) -> Iterator[None]:
     Raises:
         RunError: another training is at work in the folder.
     """
+    existed = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / LOCK
     with file.open("a") as opened:
@@ -207,7 +208,7 @@ def taken(folder: Path) -> Iterator[None]:
             yield
         finally:
             if not holds_files(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder, itself=not existed)
             elif not (folder / RECORD).exists():
                 file.unlink()  # somebody else's folder
 
@@ -234,13 +235,22 @@ def holds_files(folder: Path) -> bool:
 @contextmanager
 def discarded_on_error(folder: Path) -> Iterator[None]:
     """Remove what came into being in a folder in this block, if the block fails; leave older files alone."""
-    existed = holds_files(folder)
+    existed, older = folder.exists(), holds_files(folder)
     try:
         yield
     except BaseException:
-        if not existed:
-            shutil.rmtree(folder, ignore_errors=True)
+        if not older:
+            _remove(folder, itself=not existed)
         raise
+
+
+def _remove(folder: Path, *, itself: bool) -> None:
+    """Remove what is in a folder, and the folder itself if nobody had made it before."""
+    with suppress(OSError):  # what went wrong before is the error to tell
+        for path in list(folder.iterdir()):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if itself:
+            folder.rmdir()
 
 
 def write_text(path: Path, text: str) -> None:
