@@ -13,9 +13,10 @@ from plan import Plan, Run
 
 from shapewise.errors import RunError
 from shapewise.run_folder import RunFolder
+from shapewise.training.log import read_log
 
 NOTHING = "-"
-NUMBERS = ("values", "mean", "sd", "hd95")
+NUMBERS = ("values", "mean", "sd", "hd95", "validation")
 """Columns of results that every plan has, beside each class's Dice."""
 
 
@@ -36,6 +37,8 @@ def left_out(runs: Sequence[Run]) -> list[str]:
 
 def results(runs: Sequence[Run]) -> pd.DataFrame:
     """One row a finished run: its arm, seed and commits, the mean over cases of each class's Dice, and so on.
+
+    `validation` is the best epoch's Dice on the validation split.
 
     The standard deviation over seeds, `sd`, is that of rows of several, which only a kept file has.
 
@@ -70,6 +73,7 @@ def result(run: Run) -> dict[str, object]:
             "mean": dice.mean(),
             "sd": math.nan,
             "hd95": metrics["hd95_mm"].mean(),
+            "validation": best_validation(run.files),
             "commits": " ".join(commits(run.files)),
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -77,6 +81,12 @@ def result(run: Run) -> dict[str, object]:
         raise RunError(
             run.folder, expected="a run that `shapewise evaluate` has measured", found=found
         ) from None
+
+
+def best_validation(files: RunFolder) -> float:
+    """Dice of the best epoch on the validation split, by which arms are chosen; NaN without masks there."""
+    log = read_log(files.log_file)
+    return float(log["val_dice"].max()) if "val_dice" in log else math.nan
 
 
 def values_a_patient(files: RunFolder) -> float:
@@ -105,6 +115,7 @@ def _over_seeds(arm: object, rows: pd.DataFrame) -> dict[str, object]:
     seeds = rows["seeds"].str.split().str.len()
     columns = ["values", *rows.filter(like="Dice "), "mean", "hd95"]
     means = {column: _mean(rows[column], seeds) for column in columns}
+    means["validation"] = math.nan if rows["validation"].isna().any() else _mean(rows["validation"], seeds)
     measured = seeds.where(rows["mean"].notna(), 0)
     within = (measured - 1).clip(lower=0) * rows["sd"].fillna(0) ** 2  # among the seeds of a row
     squares = within + measured * (rows["mean"] - means["mean"]) ** 2
@@ -140,6 +151,7 @@ def table(found: pd.DataFrame, plan: Plan, whole: float) -> pd.DataFrame:
     shown["mean ± sd"] = decimals(arms["mean"], 3) + several
     shown["HD95, mm"] = decimals(arms["hd95"], 1)
     shown[f"of {plan.first}"] = decimals(arms["mean"] / whole, 3)
+    shown["validation"] = decimals(arms["validation"], 3)
     shown["commit"] = arms["commits"].str.replace(" ", ", ").replace("", NOTHING)
     return shown
 

@@ -62,7 +62,13 @@ def finish(plan: Path) -> Finish:
     """Leaves a finished run of that plan with this Dice of RV and LV, of two cases."""
 
     def write(
-        name: str, right: float, left: float, *overrides: str, hd95: object = 4.0, **record: object
+        name: str,
+        right: float,
+        left: float,
+        *overrides: str,
+        hd95: object = 4.0,
+        validation: tuple[float, ...] = (),
+        **record: object,
     ) -> Path:
         arm, seed = name.split("_s")
         folder = plan.parent / "runs" / name
@@ -74,6 +80,10 @@ def finish(plan: Path) -> Finish:
         rows = [("RV", right - 0.1), ("LV", left - 0.1), ("RV", right + 0.1), ("LV", left + 0.1)]
         metrics = pd.DataFrame(rows, columns=["class", "dice"]).assign(hd95_mm=hd95)
         metrics.to_csv(folder / "metrics.csv", index=False)
+        if validation:
+            pd.DataFrame({"epoch": range(len(validation)), "val_dice": validation}).to_csv(
+                folder / "log.csv", index=False
+            )
         return folder
 
     return write

@@ -17,11 +17,11 @@ ROOT = FOLDER.parent
 def test_the_table_of_what_is_kept_is_that_of_the_runs(
     script: Script, plan: Path, finish: Finish, tmp_path: Path
 ) -> None:
-    finish("pixels_s0", 0.7, 0.9, commits=["aaaa111"])
+    finish("pixels_s0", 0.7, 0.9, commits=["aaaa111"], validation=(0.5, 0.8))
     finish("half_s0", 0.4, 0.45, hd95=None, commits=["bbbb222"])
     kept = script("run", plan, "--out", tmp_path / "runs", "--keep")
     assert kept == (0, "kept: pixels seed 0, half seed 0\n", "")
-    finish("pixels_s1", 0.8, 1.0, commits=["aaaa111", "cccc333"], hd95=6.0)
+    finish("pixels_s1", 0.8, 1.0, commits=["aaaa111", "cccc333"], hd95=6.0, validation=(0.81,))
     assert script("run", plan, "--out", tmp_path / "runs", "--keep")[1] == "kept: pixels seed 1\n"
     assert script("run", plan, "--out", tmp_path / "runs", "--keep")[1] == "kept: nothing new\n"
     for arms in ([], ["--arms", "half"]):
@@ -44,13 +44,14 @@ def test_several_seeds_in_one_row_count_like_their_own_rows(script: Script, plan
             "mean": [dice[:3].mean(), dice[3]],
             "sd": [dice[:3].std(ddof=1), None],
             "hd95": [4.0, 8.0],
+            "validation": [0.7, None],
             "commits": ["aaaa111", None],
         }
     )
     rows.to_csv(plan.with_suffix(".csv"), index=False)
     *_, row = script("run", plan, "--table", "--markdown")[1].splitlines()
     both = f"{dice.mean():.3f} ± {dice.std(ddof=1):.3f}"
-    assert row == f"| `pixels` | masks | 4 | {dice.mean():.3f} | {both} | 5.0 | 1.000 | `aaaa111` |"
+    assert row == f"| `pixels` | masks | 4 | {dice.mean():.3f} | {both} | 5.0 | 1.000 | - | `aaaa111` |"
 
 
 def test_what_a_plan_says_of_its_arms_stands_in_the_table(
@@ -64,7 +65,7 @@ def test_what_a_plan_says_of_its_arms_stands_in_the_table(
     assert "| `half` | every second pixel | masks |" in out
 
 
-HEADER = "arm,seeds,values,Dice RV,mean,sd,hd95,commits\n"
+HEADER = "arm,seeds,values,Dice RV,mean,sd,hd95,validation,commits\n"
 
 
 @pytest.mark.parametrize(

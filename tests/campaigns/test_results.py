@@ -25,8 +25,8 @@ def rows(text: str) -> dict[str, dict[str, str]]:
 
 
 def test_a_row_has_the_mean_and_deviation_over_seeds(script, plan, finish, tmp_path: Path) -> None:
-    finish("pixels_s0", 0.7, 0.9, commits=["aaaa111"])
-    finish("pixels_s1", 0.8, 1.0, commits=["aaaa111", "bbbb222-dirty"], hd95=6.0)
+    finish("pixels_s0", 0.7, 0.9, commits=["aaaa111"], validation=(0.5, 0.8, 0.7))
+    finish("pixels_s1", 0.8, 1.0, commits=["aaaa111", "bbbb222-dirty"], hd95=6.0, validation=(0.9,))
     finish("half_s0", 0.4, 0.45, hd95=None)
     status, out, error = script("run", plan, "--out", tmp_path / "runs", "--table", "--markdown")
     assert status == 0
@@ -41,6 +41,7 @@ def test_a_row_has_the_mean_and_deviation_over_seeds(script, plan, finish, tmp_p
             "mean ± sd": "0.850 ± 0.071",
             "HD95, mm": "5.0",
             "of pixels": "1.000",
+            "validation": "0.850",
             "commit": "`aaaa111`, `bbbb222-dirty`",
         },
         "`half`": {
@@ -52,6 +53,7 @@ def test_a_row_has_the_mean_and_deviation_over_seeds(script, plan, finish, tmp_p
             "mean ± sd": "0.425",
             "HD95, mm": "-",
             "of pixels": "0.500",
+            "validation": "-",
             "commit": "-",
         },
     }

@@ -46,9 +46,8 @@ def test_a_campaign_runs_what_is_left_and_prints_its_table(
     ]
     assert campaign("--data", phantom, "--seeds", "0") == []
     header, _, pixels, projection = campaign("--table", "--markdown")
-    assert header.startswith(
-        "| arm | values a patient | seeds | RV | Myo | LV | mean ± sd | HD95, mm | of pixels | commit |"
-    )
+    columns = "arm | values a patient | seeds | RV | Myo | LV | mean ± sd | HD95, mm | of pixels | validation"
+    assert header.startswith(f"| {columns} | commit |")
     assert pixels.startswith("| `pixels` | masks | 1 |")
     assert " | 1.000 | `" in pixels  # the commit of this checkout
     assert float(projection.split("|")[2]) > 100
