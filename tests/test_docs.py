@@ -68,10 +68,14 @@ def prose(path: Path) -> str:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to write into, with a DICOM series in it, and a registry that forgets additions."""
+    """An empty folder to write into, with a DICOM series and pictures in it, and a registry that forgets additions."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "_descriptors", dict(registry._descriptors))
     write_series(tmp_path / "scans" / "series001")
+    (tmp_path / "pictures" / "heart002").mkdir(parents=True)
+    for number in range(2):
+        picture = SimpleITK.GetImageFromArray(np.eye(8, dtype=np.uint8))
+        SimpleITK.WriteImage(picture, str(tmp_path / "pictures" / "heart002" / f"{number}.png"))
     return tmp_path
 
 

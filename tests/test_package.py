@@ -39,7 +39,7 @@ def test_the_commands_name_what_is_missing() -> None:
     done = run("from shapewise.__main__ import main; main()")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [done.stderr.strip()]
-    assert "pip install 'shapewise[app]'" in done.stderr
+    assert "pip install '.[app]' in shapewise's folder" in done.stderr
 
 
 def test_the_loss_works_in_three_lines_without_the_app() -> None:

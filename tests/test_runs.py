@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -307,6 +308,20 @@ def test_training_further_removes_the_results_of_fewer_epochs(
     assert all((run / name).exists() for name in results)
     train(load_experiment(path, ["training.epochs=2"]), phantom, run)
     assert not any((run / name).exists() for name in results)
+
+
+def test_patients_that_the_split_leaves_out_are_counted(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = [f"data.split={{train: 2, validation: 1, test: {test}}}" for test in (3, 2)]
+    for overrides in said:
+        experiment = load_experiment(experiment_file(), [overrides])
+        study = find_cases(phantom)
+        with caplog.at_level(logging.WARNING, "shapewise"):
+            start(RunFolder(tmp_path / overrides[-2]), experiment, study, phantom, tmp_path)
+    assert [record.getMessage() for record in caplog.records] == [
+        "data.split leaves 1 of 6 patients in no split"
+    ]
 
 
 def test_data_whose_labels_have_changed_places_are_not_measured(

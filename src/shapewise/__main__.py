@@ -39,7 +39,8 @@ def main() -> None:
 
         run()
     except ModuleNotFoundError as error:
-        print(f"error: the commands need {error.name}: pip install 'shapewise[app]'", file=sys.stderr)
+        remedy = "pip install '.[app]' in shapewise's folder"
+        print(f"error: the commands need {error.name}: {remedy}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:  # while the packages were loaded
         print("interrupted; nothing was done", file=sys.stderr)

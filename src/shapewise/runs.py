@@ -126,6 +126,9 @@ def start(run: RunFolder, experiment: Experiment, study: Study, root: Path, fold
     """
     split = build_split(experiment, study)
     check_split(run, split)
+    patients = {case.patient for case in study.cases}
+    if unused := patients - {case.patient for cases in split.values() for case in cases}:
+        logger.warning("data.split leaves %d of %d patients in no split", len(unused), len(patients))
     if (trained := len(read_log(run.log_file))) > (asked := experiment.training.epochs):
         expected = f"at least the {trained} epochs that it has behind it"
         found = f"training.epochs={asked} (choose another --out for a shorter training)"

@@ -110,7 +110,7 @@ def test_it_says_which_package_is_missing(
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     status, _, errors = command("annotate", hearts, "--out", tmp_path / "t.csv")
     assert status == 2
-    assert "expected the package uvicorn: pip install 'shapewise[annotate]'" in errors
+    assert "expected the package uvicorn: pip install '.[annotate]' in shapewise's folder" in errors
 
 
 def test_it_binds_loopback_and_prints_a_secret(hearts: Path, tmp_path: Path) -> None:

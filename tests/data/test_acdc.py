@@ -42,6 +42,13 @@ def test_training_and_testing(tmp_path, acdc_patient):
     assert {case.name for case in find_cases(tmp_path / "testing").cases} == {"patient101"}
 
 
+@pytest.mark.parametrize("above", [".", "database"])
+def test_the_folder_may_be_the_one_that_was_unpacked(tmp_path, acdc_patient, above):
+    acdc_patient(tmp_path / above / "training" / "patient001")
+    acdc_patient(tmp_path / above / "testing" / "patient101")
+    assert {case.name for case in find_cases(tmp_path).cases} == {"patient001", "patient101"}
+
+
 @pytest.mark.parametrize("other", ["testing", "."])
 def test_a_patient_in_two_folders(tmp_path, acdc_patient, other):
     first = acdc_patient(tmp_path / "training" / "patient001")

@@ -139,7 +139,7 @@ def _furnish(study: Study, out: Path, unit: str, run: Path | None) -> Room:
         from shapewise.annotate.suggestion import Suggestions
         from shapewise.annotate.volumes import Volumes
     except ModuleNotFoundError as error:
-        expected = f"the package {error.name}: pip install 'shapewise[annotate]'"
+        expected = f"the package {error.name}: pip install '.[annotate]' in shapewise's folder"
         raise ConfigError("annotate", expected=expected, found="none") from None
     suggestions = None if run is None else Suggestions(run, study.cases, study.classes)
     store = Store(log_of(out), study.classes)

@@ -17,7 +17,7 @@ PHASES = ("ED", "ES")
 
 
 def recognise(root: Path) -> bool:
-    """Say whether `root`, or the ``training`` or ``testing`` folder in it, holds patient folders."""
+    """Say whether `root`, or a folder that the archive has below it, holds patient folders."""
     return bool(_patients(root))
 
 
@@ -33,7 +33,7 @@ def find(root: Path) -> list[Case]:
 
 
 def _patients(root: Path) -> list[Path]:
-    parents = (root, root / "training", root / "testing")
+    parents = (base / part for base in (root, root / "database") for part in ("", "training", "testing"))
     return sorted(folder for parent in parents for folder in parent.glob("patient*") if folder.is_dir())
 
 

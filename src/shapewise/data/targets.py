@@ -153,13 +153,15 @@ def _require_cases(
     path: str, table: pd.DataFrame, places: Sequence[Place], annotated: NDArray[np.bool_]
 ) -> None:
     known = {place.key[0] for place, found in zip(places, annotated, strict=True) if found}
-    for case, frame, *slice_ in (place.key for place in places):
-        if case not in known:
-            what = "slices of " if slice_ else "the whole volume of "
-            frames = sorted(set(table.loc[table["case"] == case, "frame"].astype(int)))
-            found = f"such rows of frame {', '.join(map(str, frames))}" if frames else "none"
-            expected = f"rows about {what}case {case} frame {frame}"
-            raise TableError(path, expected=expected, found=found)
+    lacking = {place.key[0]: place.key for place in reversed(places) if place.key[0] not in known}
+    if not lacking:
+        return
+    case, frame, *slice_ = lacking[min(lacking)]
+    more = f", and about {len(lacking) - 1} more cases" if len(lacking) > 1 else ""
+    frames = sorted(set(table.loc[table["case"] == case, "frame"].astype(int)))
+    found = f"such rows of frame {', '.join(map(str, frames))}" if frames else "none"
+    what = "slices of" if slice_ else "the whole volume of"
+    raise TableError(path, expected=f"rows about {what} case {case} frame {frame}{more}", found=found)
 
 
 def _said_by_volume(rows: pd.DataFrame, count: int, classes: int) -> NDArray[np.bool_]:
