@@ -68,7 +68,7 @@ def prose(path: Path) -> str:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to write into, with a DICOM series and pictures in it, and a registry that forgets additions."""
+    """A folder to write into, with a DICOM series and pictures, and a registry that forgets additions."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "_descriptors", dict(registry._descriptors))
     write_series(tmp_path / "scans" / "series001")
