@@ -34,6 +34,21 @@ AROUND = {"Myo": "LV", "RV": "Myo"}
 
 RINGS = ("Myo",)
 
+PREPARE, POINT, KEY, BUTTON = 1.35, 1.1, 0.28, 0.1
+"""Seconds of the keystroke-level model (Card, Moran and Newell, Communications of the ACM 23, 1980): to get
+ready, to point at something, to strike a key; and, as is usual since, to press or release a mouse button."""
+
+
+def expected_seconds(points: int, buttons: int) -> float:
+    """What that model expects an object to take, its class's key with it; looking and scrolling are not in it.
+
+    >>> round(expected_seconds(points=4, buttons=8), 2)  # four clicks
+    6.83
+    >>> round(expected_seconds(points=2, buttons=2), 2)  # one drag from the centre
+    4.03
+    """
+    return PREPARE + KEY + points * POINT + buttons * BUTTON
+
 
 def clicked(region: NDArray[np.bool_], error: float, generator: np.random.Generator) -> Drawn:
     """One object by four clicks on the extreme points of its largest part, or absent."""
@@ -111,7 +126,8 @@ def main() -> None:
         write_table(click_table(states, grids, "px", given.out), given.out)
     objects = [drawn for state in states.values() for drawn in state.objects.values()]
     there = sum(drawn.shape.kind != "absent" for drawn in objects)
-    print(f"{given.out}: {len(states)} slices, {there} objects, {4 * there} clicks")
+    spent = f"{4 * there} clicks, {expected_seconds(4, 8):.1f} s an object (expected, not measured)"
+    print(f"{given.out}: {len(states)} slices, {there} objects, {spent}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -25,7 +26,9 @@ def clicks(data: Path, out: Path, error: float) -> str:
 
 
 def test_clicks_without_an_error_nearly_describe_the_masks(phantom: Path, tmp_path: Path) -> None:
-    assert "clicks" in clicks(phantom, tmp_path / "clicks.csv", 0.0)
+    said = clicks(phantom, tmp_path / "clicks.csv", 0.0)
+    objects, presses = map(int, re.findall(r"(\d+) objects, (\d+) clicks, 6\.8 s an object", said)[0])
+    assert presses == 4 * objects
     study = find_cases(phantom)
     told = read_table(tmp_path / "clicks.csv", study.classes)
     assert set(told["source"]) == {"click"}
