@@ -40,7 +40,7 @@ ready, to point at something, to strike a key; and, as is usual since, to press 
 
 
 def expected_seconds(points: int, buttons: int) -> float:
-    """What that model expects an object to take, its class's key with it; looking and scrolling are not in it.
+    """What that model expects an object to take, with its class's key and without looking and scrolling.
 
     >>> round(expected_seconds(points=4, buttons=8), 2)  # four clicks
     6.83
