@@ -38,7 +38,7 @@ def left_out(runs: Sequence[Run]) -> list[str]:
 def results(runs: Sequence[Run]) -> pd.DataFrame:
     """One row a finished run: its arm, seed and commits, the mean over cases of each class's Dice, and so on.
 
-    `validation` is the best epoch's Dice on the validation split.
+    `validation` is the kept epoch's Dice on the validation split.
 
     The standard deviation over seeds, `sd`, is that of rows of several, which only a kept file has.
 
@@ -73,7 +73,7 @@ def result(run: Run) -> dict[str, object]:
             "mean": dice.mean(),
             "sd": math.nan,
             "hd95": metrics["hd95_mm"].mean(),
-            "validation": best_validation(run.files),
+            "validation": kept_validation(run.files),
             "commits": " ".join(commits(run.files)),
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -83,10 +83,15 @@ def result(run: Run) -> dict[str, object]:
         ) from None
 
 
-def best_validation(files: RunFolder) -> float:
-    """Dice of the best epoch on the validation split, by which arms are chosen; NaN without masks there."""
-    log = read_log(files.log_file)
-    return float(log["val_dice"].max()) if "val_dice" in log else math.nan
+def kept_validation(files: RunFolder) -> float:
+    """Validation Dice of the epoch that the run kept, by which arms are chosen; NaN without masks there."""
+    log = read_log(files.log_file)[::-1]  # of equals the later epoch is kept
+    selection = files.read_experiment().training.selection
+    chosen_by = f"val_{selection}" if selection in ("satisfied", "violation") else "val_dice"
+    if not {"val_dice", chosen_by} <= set(log):
+        return math.nan
+    row = log[chosen_by].idxmin() if selection == "violation" else log[chosen_by].idxmax()
+    return float(log["val_dice"][row])
 
 
 def values_a_patient(files: RunFolder) -> float:

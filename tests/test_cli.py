@@ -83,6 +83,7 @@ def test_a_run_folder_holds_what_a_person_needs(workshop: Path) -> None:
         "values.csv",
         "biomarkers.csv",
         "volumes.csv",
+        "scans.csv",
     ):
         assert (run / name).is_file(), name
     assert list((run / "tensorboard").glob("events*"))
@@ -134,19 +135,20 @@ def test_masks_are_doubted_and_refused_before_any_is_written(
     workshop: Path, phantom: Path, tmp_path: Path, shell
 ) -> None:
     """A spacing that may be none, and a folder in a mask's place."""
-    image = SimpleITK.ReadImage(str(next(phantom.rglob("*frame01.nii.gz"))))
+    whole = next(phantom.rglob("*frame01.nii.gz"))
+    image = SimpleITK.ReadImage(str(whole))
     image.SetSpacing((1.0, 1.0, 1.0))
-    SimpleITK.WriteImage(image, str(tmp_path / "unspaced.nii.gz"))
-    predict = ["predict", workshop / "run", tmp_path / "unspaced.nii.gz", "--out", tmp_path / "masks"]
-    done = shell(*predict)
+    unspaced, masks = tmp_path / "unspaced.nii.gz", tmp_path / "masks"
+    SimpleITK.WriteImage(image, str(unspaced))
+    done = shell("predict", workshop / "run", whole, unspaced, "--out", masks)
     assert done.returncode == 0, done.stderr
-    assert "mL are right only if voxels are 1 x 1 x 1 mm" in done.stderr
-    assert "unspaced.nii.gz" in done.stderr
-    (tmp_path / "masks" / "unspaced.nii.gz").unlink()
-    (tmp_path / "masks" / "unspaced.nii.gz").mkdir()
-    done = shell(*predict)
+    assert f"mL are right only if voxels are 1 x 1 x 1 mm, as headers say: {unspaced}\n" in done.stderr
+    shutil.rmtree(masks)
+    (masks / "unspaced.nii.gz").mkdir(parents=True)
+    done = shell("predict", workshop / "run", whole, unspaced, "--out", masks)
     assert done.returncode == 2
     assert "unspaced.nii.gz: expected a mask of an earlier call, or nothing, found a folder" in done.stderr
+    assert [path.name for path in masks.iterdir()] == ["unspaced.nii.gz"]
 
 
 def test_no_mask_is_written_among_the_slices_of_a_series(workshop: Path, tmp_path: Path, shell) -> None:

@@ -73,9 +73,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(registry, "_descriptors", dict(registry._descriptors))
     write_series(tmp_path / "scans" / "series001")
     (tmp_path / "pictures" / "heart002").mkdir(parents=True)
-    for number in range(2):
-        picture = SimpleITK.GetImageFromArray(np.eye(8, dtype=np.uint8))
-        SimpleITK.WriteImage(picture, str(tmp_path / "pictures" / "heart002" / f"{number}.png"))
+    for number in range(11):
+        picture = SimpleITK.GetImageFromArray(np.full((8, 8), number, dtype=np.uint8))
+        SimpleITK.WriteImage(picture, str(tmp_path / "pictures" / "heart002" / f"slice{number}.png"))
     return tmp_path
 
 
@@ -111,6 +111,14 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(path: Path, elsewhere: Path)
             example.globs = names
             output: list[str] = []
             assert runner.run(example, out=output.append, clear_globs=False).failed == 0, "".join(output)
+
+
+def test_pictures_become_slices_in_the_order_of_their_numbers(elsewhere: Path) -> None:
+    names: dict[str, Any] = {}
+    for _, text in list(blocks(DOCS / "own_data.md", "python"))[:2]:
+        exec(compile(text, "own_data.md", "exec"), names)
+    written = SimpleITK.ReadImage(str(elsewhere / "mydata" / "imagesTr" / "heart002_0000.nii.gz"))
+    assert SimpleITK.GetArrayFromImage(written)[:, 0, 0].tolist() == list(range(11))
 
 
 def commands() -> list[Any]:

@@ -155,6 +155,30 @@ def test_only_what_the_failed_block_made_is_removed(tmp_path: Path, before: str,
         assert (folder / "older").read_text() == "x"
 
 
+def test_what_cannot_be_removed_does_not_keep_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An open file, where the system does not let go of one."""
+    unlink = Path.unlink
+
+    def held(path: Path, missing_ok: bool = False) -> None:
+        if path.name == ".lock":
+            raise PermissionError(path)
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", held)
+
+    def fail() -> None:
+        with taken(tmp_path), discarded_on_error(tmp_path):
+            for name in ("a", "b", "c"):
+                (tmp_path / name).write_text("x")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
 @pytest.mark.parametrize("key", ["data_root", "classes", "seed", "versions", "train_seconds"])
 def test_an_entry_of_another_type_is_named(tmp_path: Path, key: str) -> None:
     run = RunFolder(tmp_path)

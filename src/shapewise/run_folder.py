@@ -246,11 +246,11 @@ def discarded_on_error(folder: Path) -> Iterator[None]:
 
 def _remove(folder: Path, *, itself: bool) -> None:
     """Remove what is in a folder, and the folder itself if nobody had made it before."""
-    with suppress(OSError):  # what went wrong before is the error to tell
-        for path in list(folder.iterdir()):
+    for path in folder.iterdir() if folder.exists() else ():
+        with suppress(OSError):  # what went wrong before is the error to tell
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        if itself:
-            folder.rmdir()
+    if itself:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from shapewise.data.cases import Case, Study
+from shapewise.data.cases import Case, Study, file_table
 from shapewise.data.images import bytes_of
 from shapewise.errors import DataError, RunError
 from shapewise.run_folder import RunFolder, write_text
@@ -14,20 +14,8 @@ from shapewise.run_folder import RunFolder, write_text
 
 def write_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
     """Write which patient is in which split, and which files each case has."""
-    rows = [
-        {
-            "case": case.name,
-            "frame": case.frame,
-            "phase": case.phase,
-            "image": str(case.image.resolve()),
-            "mask": None if case.mask is None else str(case.mask.resolve()),
-            "split": name,
-            "bytes": bytes_of(case.image),
-        }
-        for name, cases in split.items()
-        for case in cases
-    ]
-    write_text(run.cases_file, pd.DataFrame(rows).to_csv(index=False))
+    files = pd.concat([file_table(cases).assign(split=name) for name, cases in split.items()])
+    write_text(run.cases_file, files.to_csv(index=False))
     write_text(run.split_file, _patients(split).to_csv(index=False))
 
 

@@ -29,7 +29,7 @@ from shapewise.build import (
 )
 from shapewise.config import Experiment
 from shapewise.data.cases import Study
-from shapewise.data.images import read_image
+from shapewise.data.images import PLACEHOLDER, read_image
 from shapewise.data.table import read_table
 from shapewise.errors import ConfigError, DataError, RunError
 from shapewise.evaluation.evaluate import evaluate_cases
@@ -230,7 +230,7 @@ def predict(out: Path, images: Sequence[Path], destination: Path) -> list[Path]:
     masks = [destination / mask_name(image) for image in images]
     doubted = []
     for image, mask in zip(images, masks, strict=True):
-        if read_image(image).GetSpacing() == (1.0, 1.0, 1.0):  # what a file says that knows none
+        if read_image(image).GetSpacing() == PLACEHOLDER:
             doubted.append(str(image))
         if destination.resolve() in (image.resolve(), image.parent.resolve()):
             raise DataError(

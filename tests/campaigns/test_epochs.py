@@ -38,6 +38,15 @@ def test_each_choice_loses_what_its_epoch_has_less(script: Script, run: Path, tm
     assert [line.split()[0] for line in summary] == ["mean", "max"]
 
 
+def test_of_equal_epochs_the_later_is_the_one_that_is_kept(script: Script, run: Path) -> None:
+    log = pd.read_csv(run / "log.csv")
+    log.assign(val_violation=0.1, val_satisfied_volume=0.5, val_satisfied_centroid=0.5).to_csv(
+        run / "log.csv", index=False
+    )
+    row = script("epochs", run)[1].splitlines()[1]
+    assert row.split() == [str(run), "0.9", "0.1", "0.1", "0.1"]
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -153,6 +153,14 @@ def test_rows_of_another_frame_or_of_volumes_are_named() -> None:
         table_targets(whole, *arguments)
 
 
+@pytest.mark.parametrize(("told", "more"), [("dora", r" \(and of 2 more\)"), ("bert", r" \(and of 1 more\)")])
+def test_cases_without_any_row_are_counted(told: str, more: str) -> None:
+    places = [("anna", 1, 0), ("anna", 7, 0), ("bert", 0, 2), ("carl", 1, 0)]
+    numbers = table(rows((told, 0, 2), "RV", volume=[4.0]), rows((told, 0, 2), "LV", volume=[4.0]))
+    with pytest.raises(TableError, match=rf"slices of case anna frame 1{more}, found none$"):
+        table_targets(numbers, places, CLASSES, ["volume"], [FRAME] * 4, [SPACING] * 4)
+
+
 def test_missing_rows_are_refused() -> None:
     numbers = table(*complete())
     with pytest.raises(TableError, match=r"case anna frame 7 slice 0.*centroid component 1 of LV"):

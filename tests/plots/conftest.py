@@ -13,9 +13,9 @@ import pytest
 import SimpleITK
 
 from shapewise.config import parse_experiment
-from shapewise.data.images import bytes_of
+from shapewise.data.cases import Case, file_table
 from shapewise.evaluation.biomarkers import biomarkers
-from shapewise.evaluation.evaluate import SCANS, VOLUMES
+from shapewise.evaluation.evaluate import VOLUMES
 from shapewise.evaluation.metrics import dice, surface_distances_mm, volume_ml
 from shapewise.run_folder import RunFolder
 
@@ -132,7 +132,7 @@ def make_run(
     for (case, frame), heart in hearts.items():
         stem = study / case / f"{case}_frame{frame:02d}"
         image, mask = stem.with_suffix(".nii.gz"), stem.with_name(stem.name + "_gt.nii.gz")
-        scans.append((case, case, frame, PHASES[frame], str(image), str(mask), bytes_of(image)))
+        scans.append(Case(case, case, frame, image, mask, PHASES[frame]))
         truth, predicted = labels_of(heart), labels_of(mistaken(heart, error, rng))
         write_volume(predicted, folder / "predictions" / f"{case}_frame{frame:02d}.nii.gz")
         metrics += metric_rows(case, frame, predicted, truth)
@@ -183,8 +183,8 @@ def describe(mask: np.ndarray) -> dict[tuple[str, int], float]:
     return {(name, i): float(v) for name, vs in numbers.items() for i, v in enumerate(vs)}
 
 
-def write_tables(folder: Path, scans: list[Any], metrics: list[Any], values: list[Any]) -> None:
-    pd.DataFrame(scans, columns=list(SCANS)).to_csv(folder / "scans.csv", index=False)
+def write_tables(folder: Path, scans: list[Case], metrics: list[Any], values: list[Any]) -> None:
+    file_table(scans).to_csv(folder / "scans.csv", index=False)
     table = pd.DataFrame(metrics)
     table.to_csv(folder / "metrics.csv", index=False)
     pd.DataFrame(values).to_csv(folder / "values.csv", index=False)

@@ -1,8 +1,8 @@
 """ACDC's layout: one folder a patient, end-diastole and end-systole named in `Info.cfg`.
 
 ``training/patientNNN/{Info.cfg, patientNNN_frameFF.nii.gz, patientNNN_frameFF_gt.nii.gz}``, and the same
-under ``testing/``. The cine sequence ``patientNNN_4d.nii.gz`` is not read. Source: Bernard et al., IEEE TMI
-2018.
+under ``testing/``; both may lie in ``database/``, as in the archive. The cine sequence
+``patientNNN_4d.nii.gz`` is not read. Source: Bernard et al., IEEE TMI 2018.
 """
 
 from __future__ import annotations

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import SimpleITK
 from numpy.typing import NDArray
 
-from shapewise.data.images import corners, read_image, read_voxels
+from shapewise.data.images import bytes_of, corners, read_image, read_voxels
 from shapewise.errors import DataError
 
 __all__ = ["Case", "Study", "Volume", "read_image"]
@@ -101,6 +102,23 @@ class Study:
     def spacing_known(self) -> bool:
         """Whether every case's spacing is real, so that distances and volumes have units."""
         return all(case.spacing_known for case in self.cases)
+
+
+def file_table(cases: Sequence[Case]) -> pd.DataFrame:
+    """One row a case: what it is called, its files, and the bytes of its image."""
+    rows = [
+        (
+            case.name,
+            case.patient,
+            case.frame,
+            case.phase,
+            str(case.image.resolve()),
+            None if case.mask is None else str(case.mask.resolve()),
+            bytes_of(case.image),
+        )
+        for case in cases
+    ]
+    return pd.DataFrame(rows, columns=["case", "patient", "frame", "phase", "image", "mask", "bytes"])
 
 
 def _check_place(path: Path, mask: SimpleITK.Image, volume: Volume) -> None:

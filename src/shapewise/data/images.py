@@ -79,8 +79,12 @@ def files_of(path: Path) -> list[Path]:
     return sorted(path.parent.glob(f"{glob.escape(name.stem)}.*"))
 
 
+PLACEHOLDER = (1.0, 1.0, 1.0)
+"""The spacing in mm that files say which know none."""
+
+
 def bytes_of(path: Path) -> int:
-    """Size of an image's files: cheap, and enough to tell two data sets apart."""
+    """Size of an image's files: cheap, and seldom the same for two images of compressed files."""
     return sum(file.stat().st_size for file in files_of(path) if file.exists())
 
 

@@ -18,9 +18,9 @@ def find_cases(root: str | Path, layout: str = "auto") -> Study:
     """Find the cases of a data set; looks at names and headers only, and never opens a mask.
 
     Args:
-        root: the data set's folder. For ACDC the folder that holds ``training`` (and ``testing``), or one of
-            these; for PROMISE12 the folder with the ``.mhd`` files, or the one above; for nnU-Net the raw
-            data set with ``imagesTr`` and ``dataset.json``.
+        root: the data set's folder. For ACDC the folder that holds ``training`` (and ``testing``), one of
+            these, or the one above; for PROMISE12 the folder with the ``.mhd`` files, or the one above; for
+            nnU-Net the raw data set with ``imagesTr`` and ``dataset.json``.
         layout: "acdc", "promise12" or "nnunet", or "auto" to recognise which.
 
     Returns:

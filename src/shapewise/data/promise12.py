@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from shapewise.data.cases import Case
-from shapewise.data.images import read_spacing
+from shapewise.data.images import PLACEHOLDER, read_spacing
 from shapewise.errors import DataError
 
 CLASSES = ("prostate",)
@@ -37,7 +37,7 @@ def _images(root: Path) -> list[Path]:
 def _case(image: Path) -> Case:
     mask = image.with_name(f"{image.stem}{MASK_SUFFIX}.mhd")
     # Copies of the data that were resampled without care say 1 mm along every axis; no scanner did.
-    known = read_spacing(image) != (1.0, 1.0, 1.0)
+    known = read_spacing(image) != PLACEHOLDER
     return Case(image.stem, image.stem, 0, image, mask if mask.exists() else None, spacing_known=known)
 
 

@@ -157,7 +157,7 @@ def _require_cases(
     if not lacking:
         return
     case, frame, *slice_ = lacking[min(lacking)]
-    more = f", and about {len(lacking) - 1} more cases" if len(lacking) > 1 else ""
+    more = f" (and of {len(lacking) - 1} more)" if len(lacking) > 1 else ""
     frames = sorted(set(table.loc[table["case"] == case, "frame"].astype(int)))
     found = f"such rows of frame {', '.join(map(str, frames))}" if frames else "none"
     what = "slices of" if slice_ else "the whole volume of"

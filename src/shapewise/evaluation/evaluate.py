@@ -13,8 +13,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from shapewise.data.cases import Case, Study, Volume
-from shapewise.data.images import bytes_of
+from shapewise.data.cases import Case, Study, Volume, file_table
 from shapewise.data.prepare import Preprocessing
 from shapewise.errors import DataError
 from shapewise.evaluation import biomarkers as hearts
@@ -38,7 +37,6 @@ METRICS = (
     "satisfied",
 )
 VOLUMES = ("case", "patient", "frame", "phase", "class", "volume_ml", "volume_ml_reference")
-SCANS = ("case", "patient", "frame", "phase", "image", "mask", "bytes")
 logger = logging.getLogger(__name__)
 
 Labels = npt.NDArray[np.uint8]
@@ -120,7 +118,7 @@ def evaluate_cases(
             volumes.append(_volumes(scan, classes))
             metrics.append(_metrics(scan, volumes[-1], rows))
         measured = _join(metrics, METRICS)
-        write_csv(_scans(study.cases), stage / "scans.csv")
+        write_csv(file_table(study.cases), stage / "scans.csv")
         write_csv(_join(values, numbers.COLUMNS), stage / "values.csv")
         found = pd.concat(volumes, ignore_index=True)
         write_csv(found, stage / "volumes.csv")
@@ -194,23 +192,6 @@ def _annotation(
     if scan.annotated is None:
         return None
     return numbers.annotation_from_labels(scan.annotated, classes, descriptors, whole=whole)
-
-
-def _scans(cases: Sequence[Case]) -> pd.DataFrame:
-    """Which files were evaluated: where a picture of them is to be drawn, they are found again."""
-    rows = [
-        (
-            case.name,
-            case.patient,
-            case.frame,
-            case.phase,
-            str(case.image.resolve()),
-            None if case.mask is None else str(case.mask.resolve()),
-            bytes_of(case.image),
-        )
-        for case in cases
-    ]
-    return pd.DataFrame(rows, columns=list(SCANS))
 
 
 def _metrics(scan: Scan, volumes: pd.DataFrame, values: pd.DataFrame) -> pd.DataFrame:

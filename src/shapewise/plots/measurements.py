@@ -24,7 +24,7 @@ def predicted_biomarkers(run: Run) -> pd.DataFrame | None:
     """A row a patient without masks, a column a quantity, ejection fractions in percent; None without any."""
     if run.biomarkers is None:
         return None
-    patients = {case.patient for scan in run.unmasked if (case := run.case(*scan))}
+    patients = run.evaluated.loc[run.evaluated["mask"].isna(), "patient"]
     found = run.biomarkers[run.biomarkers["patient"].isin(patients)]
     if found["predicted"].isna().all():
         return None

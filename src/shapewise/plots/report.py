@@ -116,7 +116,7 @@ def _measurement_section(index: int, run: Run) -> Markup:
         for found in (predicted_biomarkers(run), predicted_volumes(run))
         if found is not None
     ]
-    why = "older code evaluated it, so evaluate it again" if run.volumes is None else "no spacing is known"
+    why = "there is no volumes.csv" if run.volumes is None else "no spacing is known"
     nothing = [] if tables else [tag("p", f"No volumes: {why}.", class_="quiet")]
     return tag("section", tag("h3", _named(index, run)), *tables, *nothing)
 

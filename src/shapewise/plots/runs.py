@@ -14,7 +14,7 @@ from shapewise.config import Experiment
 from shapewise.data.cases import Case
 from shapewise.errors import RunError
 from shapewise.evaluation.result_files import PREDICTIONS, prediction_name
-from shapewise.plots.tables import check_metrics, read_result
+from shapewise.plots.tables import check_metrics, read_result, require_result
 from shapewise.run_folder import RunFolder
 
 
@@ -31,7 +31,7 @@ class Run:
     experiment: Experiment
     record: dict[str, Any]
     metrics: pd.DataFrame
-    evaluated: pd.DataFrame | None
+    evaluated: pd.DataFrame
     log: pd.DataFrame | None
     values: pd.DataFrame | None
     volumes: pd.DataFrame | None
@@ -49,13 +49,13 @@ class Run:
 
     @property
     def scans(self) -> set[tuple[str, int]]:
-        """Case and frame of every volume that was evaluated; of older code's, of those with a mask."""
-        return _keys(self.metrics if self.evaluated is None else self.evaluated)
+        """Case and frame of every volume that was evaluated."""
+        return _keys(self.evaluated)
 
     @property
     def unmasked(self) -> set[tuple[str, int]]:
         """Those of the scans that nothing was measured against."""
-        return self.scans - _keys(self.metrics)
+        return _keys(self.evaluated[self.evaluated["mask"].isna()])
 
     @property
     def seconds(self) -> float | None:
@@ -69,8 +69,6 @@ class Run:
 
     def case(self, name: str, frame: int) -> Case | None:
         """The image and mask of a scan, as `scans.csv` names them; None where it does not."""
-        if self.evaluated is None:
-            return None
         rows = self.evaluated[(self.evaluated["case"] == name) & (self.evaluated["frame"] == frame)]
         if rows.empty:
             return None
@@ -101,8 +99,8 @@ def load_runs(folders: Sequence[Path]) -> list[Run]:
         experiments share one.
 
     Raises:
-        RunError: There is no run, a folder is no run, or lacks metrics.csv or a part of it, or two runs were
-            evaluated on different scans or classes.
+        RunError: There is no run, a folder is no run, or lacks metrics.csv, scans.csv or a part of them, or
+            two runs were evaluated on different scans or classes.
     """
     if not folders:
         raise RunError("compare", expected="at least one run folder", found="none")
@@ -118,12 +116,7 @@ def load_run(folder: Path) -> Run:
     """Read one run folder; see `load_runs`."""
     files = RunFolder(folder)
     record, experiment = files.read_record().model_dump(), files.read_experiment()
-    metrics = read_result(folder, "metrics")
-    if metrics is None:
-        raise RunError(
-            folder, expected=f"metrics.csv (run `shapewise evaluate {folder}` first)", found="no such file"
-        )
-    evaluated = read_result(folder, "scans")
+    metrics, evaluated = (require_result(folder, name) for name in ("metrics", "scans"))
     check_metrics(folder / "metrics.csv", metrics, evaluated)
     tables = {name: read_result(folder, name) for name in ("log", "values", "volumes", "biomarkers")}
     return Run(folder, experiment.name, experiment, record, metrics, evaluated, **tables)
@@ -184,7 +177,7 @@ def _check_same(first: Run, other: Run) -> None:
 def _check_same_scans(first: Run, other: Run) -> None:
     """Both the same scans, and masks of the same ones."""
     for here, there, what in (
-        (first.scans - first.unmasked, other.scans - other.unmasked, "cases with masks"),
+        (_keys(first.metrics), _keys(other.metrics), "cases with masks"),
         (first.scans, other.scans, "cases"),
     ):
         lacking, added = sorted(here - there), sorted(there - here)
@@ -203,10 +196,10 @@ def _name(scans: Sequence[tuple[str, int]], most: int = 5) -> str:
 
 
 def _first_apart(
-    one: pd.DataFrame | None, other: pd.DataFrame | None, column: str, key: list[str], tolerance: float
+    one: pd.DataFrame, other: pd.DataFrame, column: str, key: list[str], tolerance: float
 ) -> tuple[str, int] | None:
     """A scan of which two tables have another number: equal case names of different data."""
-    if one is None or other is None or column not in one or column not in other:
+    if column not in one or column not in other:
         return None
     pairs = one.merge(other, on=key, suffixes=("", "_other"))
     apart = (pairs[column] - pairs[f"{column}_other"]).abs() > tolerance * (1 + pairs[column].abs())

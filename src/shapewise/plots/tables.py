@@ -10,7 +10,7 @@ from shapewise.errors import RunError
 
 KEYS = {
     "metrics": ("case", "frame", "class"),
-    "scans": ("case", "frame"),
+    "scans": ("case", "frame", "patient", "image"),
     "log": ("epoch",),
     "values": ("class", "descriptor"),
     "volumes": ("case", "frame", "class"),
@@ -20,7 +20,7 @@ KEYS = {
 
 COLUMNS = {
     "metrics": (*KEYS["metrics"], "dice"),
-    "scans": (*KEYS["scans"], "patient", "phase", "image", "mask", "bytes"),
+    "scans": (*KEYS["scans"], "phase", "mask", "bytes"),
     "log": KEYS["log"],
     "values": (*KEYS["values"], "satisfied"),
     "volumes": (*KEYS["volumes"], "phase", "volume_ml"),
@@ -46,12 +46,21 @@ def read_result(folder: Path, name: str) -> pd.DataFrame | None:
         expected = f"the columns {', '.join(COLUMNS[name])}"
         raise RunError(path, expected=expected, found=f"none named {', '.join(missing)}")
     for column in KEYS[name]:
-        refuse(path, frame[column].isna(), expected=f"a {column}", found="none")
+        refuse(path, frame[column].isna(), expected=f"the {column}", found="none")
     keys = list(KEYS[name])
     if name != "values":
         again = frame.duplicated(keys)
         refuse(path, again, expected=f"one row for every {', '.join(keys)}", found="it again")
     return frame
+
+
+def require_result(folder: Path, name: str) -> pd.DataFrame:
+    """Read what every evaluation writes; raises `RunError` where it is not there, or not whole."""
+    found = read_result(folder, name)
+    if found is None:
+        expected = f"{name}.csv (run `shapewise evaluate {folder}` first)"
+        raise RunError(folder, expected=expected, found="no such file")
+    return found
 
 
 def refuse(path: Path, bad: pd.Series[bool], *, expected: str, found: str) -> None:
@@ -82,29 +91,25 @@ def _read(path: Path) -> pd.DataFrame:
     return frame
 
 
-def check_metrics(path: Path, metrics: pd.DataFrame, scans: pd.DataFrame | None) -> None:
+def check_metrics(path: Path, metrics: pd.DataFrame, scans: pd.DataFrame) -> None:
     """Refuse metrics that cannot be the whole of an evaluation.
 
     Args:
         path: Where they were read.
         metrics: A row a case, frame and class.
-        scans: What the same evaluation predicted, masks or not, if it wrote that down.
+        scans: What the same evaluation predicted, masks or not.
 
     Raises:
-        RunError: There is no row though scans had masks, a Dice outside 0 to 1 or none, a scan that lacks a
-            class, or other scans than those evaluated.
+        RunError: A Dice is outside 0 to 1 or missing, a scan lacks a class, or the scans are others than
+            those evaluated.
     """
-    again = f"`shapewise evaluate {path.parent}` writes it again"
-    if metrics.empty and (scans is None or scans.empty):
-        raise RunError(path, expected=f"one row a case, frame and class ({again})", found="no rows")
     wrong = ~metrics["dice"].between(0, 1)
     refuse(path, wrong, expected="a Dice from 0 to 1", found="another or none")
     classes = metrics["class"].nunique()
     few = metrics.groupby(["case", "frame"])["class"].transform("size") < classes
     expected = f"a row for each of {classes} classes of its case and frame"
     refuse(path, few, expected=expected, found="fewer")
-    if scans is None:
-        return
+    again = f"`shapewise evaluate {path.parent}` writes it again"
     measured = pd.MultiIndex.from_frame(metrics[["case", "frame"]])
     wanted = pd.MultiIndex.from_frame(scans.loc[scans["mask"].notna(), ["case", "frame"]])
     foreign = pd.Series(~measured.isin(wanted), index=metrics.index)

@@ -38,7 +38,7 @@ class RunCheckpoint(ModelCheckpoint):
 
     def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
         """Say whether an epoch is at least as good as the one kept; what is unknown is worse than any."""
-        if current is not None and current.isnan() and not self.told:
+        if current is not None and current.isnan() and not self.told and trainer.is_global_zero:
             self.told = True
             where = f"epoch {trainer.current_epoch + 1} has no {self.monitor}"
             logger.warning("%s: nothing says how good it is, and of such epochs the last is kept", where)
