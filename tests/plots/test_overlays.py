@@ -27,7 +27,7 @@ def test_rows_are_best_median_and_worst(two_runs: list[Path]) -> None:
 
 @pytest.mark.parametrize(("scans", "titles"), [(1, ["best"]), (2, ["best", "worst"])])
 def test_few_scans(two_runs: list[Path], scans: int, titles: list[str]) -> None:
-    for name, rows in (("metrics", 3 * scans), ("scans", scans)):
+    for name, rows in (("metrics", 3 * scans), ("volumes", 3 * scans), ("scans", scans)):
         path = two_runs[0] / f"{name}.csv"
         pd.read_csv(path).head(rows).to_csv(path, index=False)
     assert list(choose_scans(load_runs(two_runs[:1]))) == titles

@@ -27,9 +27,10 @@ def test_a_row_a_scan_and_run(bare_runs: list[Path]) -> None:
 
 def test_of_many_scans_the_first_and_the_last_are_among_those_shown(bare_runs: list[Path]) -> None:
     run = bare_runs[0]
-    cases = pd.read_csv(run / "scans.csv")
-    more = pd.concat([cases.assign(case=cases["case"] + letter) for letter in ("a", "b")])
-    more.to_csv(run / "scans.csv", index=False)
+    for name in ("volumes", "scans"):
+        cases = pd.read_csv(run / f"{name}.csv")
+        more = pd.concat([cases.assign(case=cases["case"] + letter) for letter in ("a", "b")])
+        more.to_csv(run / f"{name}.csv", index=False)
     for row in more.itertuples():
         file = f"{row.case}_frame{row.frame:02d}.nii.gz"
         shutil.copy(

@@ -56,7 +56,7 @@ def test_reference_is_the_pixel_run_wherever_it_stands(finished_runs: list[Path]
 
 
 def test_numeric_case_names_keep_their_zeros(two_runs: list[Path]) -> None:
-    for name in ("metrics", "scans"):
+    for name in ("metrics", "scans", "volumes"):
         edit(two_runs[0] / f"{name}.csv", case=lambda frame: frame["case"].str.removeprefix("patient"))
     assert load_runs(two_runs[:1])[0].metrics["case"].iloc[0] == "001"
 
@@ -177,7 +177,7 @@ def drop_patient(path: Path, name: str) -> None:
 
 def test_metrics_of_another_evaluation_are_refused(two_runs: list[Path]) -> None:
     drop_patient(two_runs[0] / "scans.csv", "patient002")
-    with pytest.raises(RunError, match=r"metrics\.csv row 8: expected a scan with a mask in scans\.csv"):
+    with pytest.raises(RunError, match=r"metrics\.csv row 8: expected a scan that scans\.csv has too"):
         load_runs(two_runs[:1])
 
 
@@ -189,6 +189,22 @@ def test_what_has_no_mask_is_known_beside_what_has(two_runs: list[Path]) -> None
     runs = load_runs(two_runs)
     assert all(run.measured and len(run.scans) == 8 for run in runs)
     assert runs[0].unmasked == {("patient002", 1), ("patient002", 9)}
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_without_masks_the_volumes_tell_which_scans_there_are(rows: int, bare_runs: list[Path]) -> None:
+    path = bare_runs[0] / "scans.csv"
+    pd.read_csv(path).head(rows).to_csv(path, index=False)
+    with pytest.raises(RunError, match=r"volumes\.csv row \d+: expected a scan that scans\.csv has too"):
+        load_runs(bare_runs[:1])
+
+
+def test_volumes_that_lack_a_class_are_refused(bare_runs: list[Path]) -> None:
+    path = bare_runs[0] / "volumes.csv"
+    frame = pd.read_csv(path)
+    frame[frame["class"] != "LV"].to_csv(path, index=False)
+    with pytest.raises(RunError, match=r"volumes\.csv row 2: expected a row for each of 3 classes"):
+        load_runs(bare_runs[:1])
 
 
 def test_masks_of_other_cases_are_told_apart(two_runs: list[Path]) -> None:
@@ -250,7 +266,7 @@ def test_empty_file_is_no_table(two_runs: list[Path]) -> None:
 
 
 def test_other_cases_are_named(two_runs: list[Path]) -> None:
-    for name in ("metrics", "scans"):
+    for name in ("metrics", "scans", "volumes"):
         path = two_runs[1] / f"{name}.csv"
         frame = pd.read_csv(path)
         moved = frame["case"].replace("patient001", "patient050")

@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
-from shapewise.training.trainer import RunCheckpoint, build_trainer, fit
+from shapewise.training.trainer import MovableCheckpoint, build_trainer, fit
 
 FALLING = (1.0, 0.5, 0.3)
 
@@ -33,9 +33,13 @@ class Scored(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def train(folder: Path, epochs: int, scores: Sequence[float] = FALLING, mode: str = "max") -> RunCheckpoint:
-    best = RunCheckpoint(folder, filename="best", monitor="score", mode=mode, enable_version_counter=False)
-    last = RunCheckpoint(folder, filename="last", enable_version_counter=False)
+def train(
+    folder: Path, epochs: int, scores: Sequence[float] = FALLING, mode: str = "max"
+) -> MovableCheckpoint:
+    best = MovableCheckpoint(
+        folder, filename="best", monitor="score", mode=mode, enable_version_counter=False
+    )
+    last = MovableCheckpoint(folder, filename="last", enable_version_counter=False)
     trainer = pl.Trainer(
         max_epochs=epochs,
         accelerator="cpu",
@@ -60,6 +64,10 @@ def test_a_moved_run_keeps_its_best_epoch(tmp_path: Path) -> None:
     assert best.best_model_score.item() == 1.0
     again = torch.load(tmp_path / "there" / "best.ckpt", weights_only=True)["state_dict"]["weight"]
     assert torch.equal(first, again)
+
+
+def test_checkpoints_of_older_code_are_remembered_by_the_same_name() -> None:
+    assert MovableCheckpoint(monitor="score").state_key.startswith("MovableCheckpoint{'monitor': 'score'")
 
 
 NAN = float("nan")

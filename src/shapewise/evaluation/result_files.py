@@ -68,7 +68,8 @@ def staging(out_dir: Path, split: str) -> Iterator[Path]:
 
 
 def _move(stage: Path, out_dir: Path, split: str) -> None:
-    """Replace earlier results, metrics last: whoever finds new metrics finds all the rest new."""
+    """Replace earlier results; metrics go first and come last, so that what lies beside them is theirs."""
+    result_path(out_dir, RESULTS[0], split).unlink(missing_ok=True)
     predictions = result_path(out_dir, PREDICTIONS, split)
     if predictions.exists():
         os.replace(predictions, stage / "earlier")

@@ -53,7 +53,7 @@ def draw_overlays(runs: Sequence[Run]) -> Drawing:
     shown = [run for run in runs if all(run.prediction(*scan).exists() for scan in chosen.values())]
     left_out = [f"{run.label} has no predictions" for run in runs if run not in shown]
     cases = {title: find_case(runs, scan) for title, scan in chosen.items()}
-    if absent := [f"{chosen[title][0]}" for title, case in cases.items() if case is None]:
+    if absent := ["{} frame {}".format(*chosen[title]) for title, case in cases.items() if case is None]:
         left_out.append(f"the image or mask of {', '.join(absent)} is not where scans.csv says")
     if not shown or absent:
         return Drawing(None, tuple(left_out))

@@ -14,7 +14,7 @@ from shapewise.config import Experiment
 from shapewise.data.cases import Case
 from shapewise.errors import RunError
 from shapewise.evaluation.result_files import PREDICTIONS, prediction_name
-from shapewise.plots.tables import check_metrics, read_result, require_result
+from shapewise.plots.tables import check_metrics, check_scans, read_result, require_result
 from shapewise.run_folder import RunFolder
 
 
@@ -119,6 +119,8 @@ def load_run(folder: Path) -> Run:
     metrics, evaluated = (require_result(folder, name) for name in ("metrics", "scans"))
     check_metrics(folder / "metrics.csv", metrics, evaluated)
     tables = {name: read_result(folder, name) for name in ("log", "values", "volumes", "biomarkers")}
+    if (volumes := tables["volumes"]) is not None:
+        check_scans(folder / "volumes.csv", volumes, evaluated, len(record["classes"]))
     return Run(folder, experiment.name, experiment, record, metrics, evaluated, **tables)
 
 

@@ -100,20 +100,23 @@ def check_metrics(path: Path, metrics: pd.DataFrame, scans: pd.DataFrame) -> Non
         scans: What the same evaluation predicted, masks or not.
 
     Raises:
-        RunError: A Dice is outside 0 to 1 or missing, a scan lacks a class, or the scans are others than
-            those evaluated.
+        RunError: A Dice is outside 0 to 1 or missing, or see `check_scans`.
     """
     wrong = ~metrics["dice"].between(0, 1)
     refuse(path, wrong, expected="a Dice from 0 to 1", found="another or none")
-    classes = metrics["class"].nunique()
-    few = metrics.groupby(["case", "frame"])["class"].transform("size") < classes
+    check_scans(path, metrics, scans[scans["mask"].notna()], metrics["class"].nunique())
+
+
+def check_scans(path: Path, table: pd.DataFrame, scans: pd.DataFrame, classes: int) -> None:
+    """Refuse a table that has not a row for each class of these scans; raises `RunError`."""
+    few = table.groupby(["case", "frame"])["class"].transform("size") < classes
     expected = f"a row for each of {classes} classes of its case and frame"
     refuse(path, few, expected=expected, found="fewer")
     again = f"`shapewise evaluate {path.parent}` writes it again"
-    measured = pd.MultiIndex.from_frame(metrics[["case", "frame"]])
-    wanted = pd.MultiIndex.from_frame(scans.loc[scans["mask"].notna(), ["case", "frame"]])
-    foreign = pd.Series(~measured.isin(wanted), index=metrics.index)
-    refuse(path, foreign, expected=f"a scan with a mask in scans.csv ({again})", found="another")
+    measured = pd.MultiIndex.from_frame(table[["case", "frame"]])
+    wanted = pd.MultiIndex.from_frame(scans[["case", "frame"]])
+    foreign = pd.Series(~measured.isin(wanted), index=table.index)
+    refuse(path, foreign, expected=f"a scan that scans.csv has too ({again})", found="another")
     if len(gone := wanted[~wanted.isin(measured)]):
         case, frame = gone[0]
         raise RunError(path, expected=f"rows of {case} frame {frame} ({again})", found="none")

@@ -27,11 +27,12 @@ logger = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
-class RunCheckpoint(ModelCheckpoint):
+class MovableCheckpoint(ModelCheckpoint):
     """A checkpoint callback that remembers its best epoch when its folder has moved.
 
-    Of equally good epochs the later one is kept, which has learned for longer: the last one, where nothing
-    can be told of any.
+    Checkpoints hold what it remembers under the name of this class: another name would forget it. Of equally
+    good epochs the later one is kept, which has learned for longer: the last one, where nothing can be told
+    of any.
     """
 
     told = False
@@ -89,7 +90,7 @@ def build_trainer(folder: Path, log: Path, *, monitor: str, mode: str, **options
         options: the trainer's own.
     """
     # At the end of an epoch, and not of its validation: a run is then resumed between two epochs.
-    keep = partial(RunCheckpoint, folder, enable_version_counter=False, save_on_train_epoch_end=True)
+    keep = partial(MovableCheckpoint, folder, enable_version_counter=False, save_on_train_epoch_end=True)
     terminal = sys.stderr.isatty()
     callbacks: list[pl.Callback] = [EpochLog(log, say=not terminal), OwnSigterm()]
     callbacks += [keep(filename="best", monitor=monitor, mode=mode), keep(filename="last")]
