@@ -49,7 +49,10 @@ def test_a_campaign_runs_what_is_left_and_prints_its_table(
     columns = "arm | values a patient | seeds | RV | Myo | LV | mean ± sd | HD95, mm | of pixels | validation"
     assert header.startswith(f"| {columns} | commit |")
     assert pixels.startswith("| `pixels` | masks | 1 |")
-    assert " | 1.000 | `" in pixels  # the commit of this checkout
+    *_, share, validation, commit = pixels.strip("| ").split(" | ")
+    assert share == "1.000"
+    assert 0 <= float(validation) <= 1
+    assert commit.startswith("`")  # of this checkout
     assert float(projection.split("|")[2]) > 100
     drawn = tmp_path / "pictures"
     command = [sys.executable, FOLDER / "figures.py", plan, "--out", tmp_path / "runs", "--figures", drawn]
