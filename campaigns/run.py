@@ -9,8 +9,9 @@ A plan names overrides for all its arms, its seeds, and of each arm the experime
 overrides of its own. Runs are RUNS/ARM_sSEED. One that is finished is left alone, one that was interrupted
 goes on; the first seed of every arm comes before the second of any. The table: of every arm the mean over
 seeds of each class's test Dice, of their mean with its standard deviation over seeds, of HD95, and the mean
-as a fraction of what the plan's first arm has. Named on standard error: what is not finished, and folders
-that hold a run of another experiment, or of more epochs; no table has them, and no campaign runs with them.
+as a fraction of what the plan's first arm has; arms with fewer seeds than the plan has stand apart. Named on
+standard error: what is not finished, and folders that hold a run of another experiment, or of more epochs;
+no table has them, and no campaign runs with them.
 To keep results is to add those of runs whose arm and seed are not kept yet to PLAN.csv, beside the plan; the
 table without a folder of runs is that of what is kept.
 """
@@ -95,9 +96,16 @@ def arguments() -> Parser:
 
 
 def show(plan: Plan, found: pd.DataFrame, whole: float, *, in_markdown: bool) -> None:
-    """Print the table."""
+    """Print the table, and apart from it the trials: arms with fewer seeds than the plan asks for."""
     shown = table(found, plan, whole)
-    print(markdown(shown) if in_markdown else shown.to_string(index=False))
+    trials = shown["seeds"].astype(int) < len(plan.seeds)
+    parts = {"": shown[~trials], f"With fewer than {len(plan.seeds)} seeds:\n\n": shown[trials]}
+    written = (
+        heading + (markdown(part) if in_markdown else part.to_string(index=False))
+        for heading, part in parts.items()
+        if len(part)
+    )
+    print("\n\n".join(written))
 
 
 def show_kept(plan: Plan, arms: Sequence[str], *, in_markdown: bool) -> None:

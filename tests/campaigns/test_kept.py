@@ -60,6 +60,7 @@ def test_what_a_plan_says_of_its_arms_stands_in_the_table(
     arm = "half: {experiment: half.yaml"
     plan.write_text(plan.read_text().replace(arm, f"{arm}, learns_from: every second pixel"))
     finish("half_s0", 0.4, 0.4)
+    finish("half_s1", 0.4, 0.4)
     out = script("run", plan, "--out", tmp_path / "runs", "--table", "--markdown")[1]
     assert out.startswith("| arm | learns from | values a patient |")
     assert "| `half` | every second pixel | masks |" in out

@@ -19,9 +19,20 @@ FOLDER = Path(__file__).parents[2] / "campaigns"
 
 
 def rows(text: str) -> dict[str, dict[str, str]]:
-    """The cells of a Markdown table, by arm and column."""
-    header, _, *lines = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines())
-    return {line[0]: dict(zip(header, line, strict=True)) for line in lines}
+    """The cells of all Markdown tables, by arm and column."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    header, *cells = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
+    return {line[0]: dict(zip(header, line, strict=True)) for line in cells if line[0] not in ("arm", "---")}
+
+
+def test_arms_with_fewer_seeds_than_planned_stand_apart(script, plan, finish, tmp_path: Path) -> None:
+    for name in ("pixels_s0", "pixels_s1", "half_s0", "third_s0", "third_s1"):
+        finish(name, 0.8, 1.0)
+    command = ["run", plan, "--out", tmp_path / "runs", "--table", "--markdown"]
+    whole, trials = script(*command)[1].split("\n\nWith fewer than 2 seeds:\n\n")
+    assert (list(rows(whole)), list(rows(trials))) == (["`pixels`", "`third`"], ["`half`"])
+    assert "With" not in script(*command, "--arms", "pixels,third")[1]
+    assert script(*command, "--arms", "half")[1] == f"With fewer than 2 seeds:\n\n{trials}"
 
 
 def test_a_row_has_the_mean_and_deviation_over_seeds(script, plan, finish, tmp_path: Path) -> None:
