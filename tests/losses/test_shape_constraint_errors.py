@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -60,6 +62,12 @@ class TestErrors:
         # A TypeError where the run-time type checker comes first.
         with pytest.raises((ArgumentError, TypeError), match=next(iter(arguments.values()))):
             ShapeConstraintLoss(**arguments)
+
+    def test_a_margin_is_one_number(self) -> None:
+        # In a process of its own, where no run-time type checker comes first.
+        code = "from shapewise.losses import ShapeConstraintLoss; ShapeConstraintLoss(margin=[0.1, 0.2])"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert "ArgumentError: Expected argument `margin` to be a finite number" in done.stderr
 
     @pytest.mark.parametrize(
         ("target", "message"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, Literal
 
 import torch
@@ -338,7 +339,7 @@ def _check(loss: ShapeConstraintLoss) -> None:
     margins = {"margin": loss.margin, "absent_volume": loss.absent_volume or 0.0}
     margins |= {f"absolute_margins[{name!r}]": width for name, width in loss.absolute_margins.items()}
     for name, value in margins.items():
-        if not 0 <= value < math.inf:
+        if not isinstance(value, Real) or not 0 <= value < math.inf:
             raise ArgumentError(name, expected="a finite number of at least 0", found=value)
     names = [d.name for d in loss.descriptors]
     for name in loss.absolute_margins:
