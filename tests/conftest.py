@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,10 @@ import torch
 import yaml
 
 from shapewise import cli
+from shapewise.data.describe import describe
+from shapewise.data.layouts import find_cases
 from shapewise.data.phantom import make_phantom
+from shapewise.data.table import write_table
 
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 Command = Callable[..., tuple[int, str, str]]
@@ -110,3 +114,40 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
         return (status, *capfd.readouterr())
 
     return run
+
+
+@pytest.fixture
+def table(phantom: Path, tmp_path: Path) -> Path:
+    """The descriptor table of all the phantom's masks."""
+    path = tmp_path / "table.csv"
+    write_table(describe(find_cases(phantom)), path)
+    return path
+
+
+@pytest.fixture
+def maskless(phantom: Path, tmp_path: Path) -> Path:
+    """The phantom with every mask deleted."""
+    copy = tmp_path / "maskless"
+    shutil.copytree(phantom, copy)
+    for mask in copy.rglob("*_gt.nii.gz"):
+        mask.unlink()
+    return copy
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory, phantom: Path, shell) -> Path:
+    """A trained and evaluated run, made by the commands alone."""
+    folder = tmp_path_factory.mktemp("workshop")
+    (folder / "tiny.yaml").write_text(
+        "name: tiny\n"
+        "data: {preprocessing: {spacing: 6.0, size: [40, 40]}, split: {train: 2, validation: 2, test: 2}}\n"
+        "network: {name: residual_unet, options: {channels: 4, levels: 3}}\n"
+        "training: {epochs: 2, accelerator: cpu}\n"
+        "supervision: barrier\n"
+    )
+    trained = shell("train", folder / "tiny.yaml", "--data", phantom, "--out", folder / "run")
+    assert trained.returncode == 0, trained.stderr
+    evaluated = shell("evaluate", folder / "run")
+    assert evaluated.returncode == 0, evaluated.stderr
+    (folder / "screen.txt").write_text(trained.stdout + evaluated.stdout, encoding="utf-8")
+    return folder
