@@ -44,6 +44,9 @@ def test_training_from_a_table_never_needs_a_mask(
     assert losses[0].equals(losses[1])
     # Nothing to measure against, but everything is predicted.
     assert evaluate(tmp_path / "without").empty
+    assert not evaluate(tmp_path / "without", phantom).empty
+    record = RunFolder(tmp_path / "without").read_record()
+    assert (record.data_root, record.evaluated_root) == (str(maskless), str(phantom))
     assert len(list((tmp_path / "without" / "predictions").iterdir())) == 4
 
 

@@ -34,6 +34,7 @@ class Record(BaseModel):
 
     format: int = FORMAT
     data_root: str
+    evaluated_root: str = ""
     classes: tuple[str, ...]
     seed: int | None = None
     versions: dict[str, str]

@@ -194,7 +194,7 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
     run.check_classes(study.classes)
     study = read_split(run, study, split)
     supervision = experiment.supervision
-    return evaluate_cases(
+    measured = evaluate_cases(
         load_network(run, experiment, study.classes),
         study,
         build_preprocessing(experiment),
@@ -211,6 +211,9 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
         whole=supervision.extent == "volume",
         device=best_device(),
     )
+    if split == "test":
+        run.update_record(evaluated_root=str(root.resolve()))
+    return measured
 
 
 def predict(out: Path, images: Sequence[Path], destination: Path) -> list[Path]:

@@ -167,10 +167,11 @@ def slices(run: Run) -> str:
 
 def remake(run: Run) -> str:
     """The commands that make a run like this one; NEW is a folder to choose."""
-    root = run.record.get("data_root")
+    root, evaluated = (run.record.get(key) for key in ("data_root", "evaluated_root"))
     data = ["--data", str(root)] if root else []
+    elsewhere = ["--data", str(evaluated)] if evaluated not in (None, "", root) else []
     train = ["shapewise", "train", str(run.folder / "experiment.yaml"), *data, "--out", "NEW"]
-    return f"{shlex.join(train)} && shapewise evaluate NEW"
+    return f"{shlex.join(train)} && {shlex.join(['shapewise', 'evaluate', 'NEW', *elsewhere])}"
 
 
 def supervised_by(run: Run) -> str:
