@@ -134,6 +134,28 @@ def test_a_moved_run_still_evaluates(workshop: Path, tmp_path: Path, phantom: Pa
     assert (moved / "metrics.csv").read_bytes() == before, "the test split's stay"
 
 
+def test_new_patients_are_measured_and_compared(
+    workshop: Path,
+    tmp_path: Path,
+    phantom: Path,
+    command: Callable[..., tuple[int, str, str]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    run, data = tmp_path / "run", tmp_path / "clinic"
+    shutil.copytree(workshop / "run", run)
+    for name in ("patient901", "patient902"):
+        old = phantom / "training" / name.replace("90", "00")
+        shutil.copytree(old, data / name)
+        for file in (data / name).glob("patient*"):
+            file.rename(file.with_name(file.name.replace(old.name, name)))
+    status, screen, errors = command("evaluate", run, "--data", data)
+    assert (status, "run, test split" in screen) == (0, True), errors
+    assert "the run knows none of these patients: all 2 are tested on" in caplog.text
+    assert set(pd.read_csv(run / "metrics.csv")["case"]) == {"patient901", "patient902"}
+    assert command("compare", run, "--out", tmp_path / "report")[0] == 0
+    assert f"evaluate NEW --data {data}" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+
+
 def test_whole_volumes_are_described(phantom: Path, tmp_path: Path, shell) -> None:
     done = shell("describe", phantom, "--out", tmp_path / "whole.csv", "--whole-volume")
     assert done.returncode == 0, done.stderr

@@ -51,8 +51,25 @@ def test_another_split_would_test_on_patients_that_were_trained_on(
 
 
 def test_a_split_that_does_not_exist_is_named(run: RunFolder) -> None:
-    with pytest.raises(RunError, match="test, train, validation, found tests"):
+    with pytest.raises(RunError, match="new, test, train, validation, found tests"):
         read_split(run, STUDY, "tests")
+
+
+def test_patients_that_the_run_has_not_seen_are_new(run: RunFolder) -> None:
+    others = [case("d"), case("d", 2), case("e")]
+    grown = Study([*STUDY.cases, *others], ("LV",), "acdc")
+    assert read_split(run, grown, "new").cases == others
+    assert read_split(run, grown, "test").cases == SPLIT["test"]
+    with pytest.raises(DataError, match="patients that the run has in no split, found none"):
+        read_split(run, STUDY, "new")
+
+
+def test_a_folder_of_new_patients_alone_is_a_test(run: RunFolder, caplog: pytest.LogCaptureFixture) -> None:
+    others = Study([case("d"), case("d", 2), case("e")], ("LV",), "acdc")
+    assert read_split(run, others, "test").cases == others.cases
+    assert "the run knows none of these patients: all 2 are tested on" in caplog.text
+    with pytest.raises(DataError, match="patient b of the split validation"):
+        read_split(run, others, "validation")
 
 
 def test_patients_that_are_gone_are_named(run: RunFolder) -> None:

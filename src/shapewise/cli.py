@@ -27,6 +27,7 @@ from shapewise.data.describe import describe as describe_study
 from shapewise.data.layouts import find_cases
 from shapewise.data.phantom import make_phantom
 from shapewise.data.plugins import load_plugin
+from shapewise.data.splits import NEW
 from shapewise.data.table import check_suffix, write_table
 from shapewise.errors import ConfigError, ShapewiseError
 from shapewise.plots.compare import compare as compare_runs
@@ -182,14 +183,16 @@ def data_root(settings: Experiment, data: Path | None) -> Path:
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Run folder.", show_default=False)],
     data: Annotated[Path | None, typer.Option(help="Data folder.", show_default="the training's")] = None,
-    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    split: Annotated[
+        str, typer.Option(help="train, validation, test, or new: patients that are in none of these.")
+    ] = "test",
 ) -> None:
     """Measure a run's best epoch: Dice, surface distances, descriptors, biomarkers, case by case.
 
     Example: shapewise evaluate runs/barrier
     """
     metrics = evaluate_run(run, data, split=split)
-    show_metrics(metrics, f"{run}, {split} split")
+    show_metrics(metrics, f"{run}, {'new patients' if split == NEW else split + ' split'}")
 
 
 def show_metrics(metrics: pd.DataFrame, title: str) -> None:

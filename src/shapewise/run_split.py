@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import pandas as pd
 
 from shapewise.data.cases import Case, Study, file_table
 from shapewise.data.images import bytes_of
+from shapewise.data.splits import NEW
 from shapewise.errors import DataError, RunError
 from shapewise.run_folder import RunFolder, write_text
+
+logger = logging.getLogger(__name__)
 
 
 def write_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
@@ -50,20 +54,30 @@ def check_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
 
 
 def read_split(run: RunFolder, study: Study, name: str) -> Study:
-    """Pick the cases of one split as the run wrote it down.
+    """Pick the cases of one split as the run wrote it down, or of patients that are new to the run.
+
+    These are `new`, and where a data folder has nobody else they are what `test` means.
 
     Raises:
         RunError: the run has no split file, or no such split.
-        DataError: the data folder lacks patients of the split.
+        DataError: the data folder lacks patients of the split, or has no new ones.
     """
     written = _read(run)
-    patients = set(written.loc[written["split"] == name, "patient"])
+    there, known = {case.patient for case in study.cases}, set(written["patient"])
+    strangers = name == "test" and not there & known
+    if strangers:
+        logger.warning("the run knows none of these patients: all %d are tested on", len(there))
+    if strangers or name == NEW:
+        patients = there - known
+    else:
+        patients = set(written.loc[written["split"] == name, "patient"])
+    if not patients and name == NEW:
+        raise DataError("data folder", expected="patients that the run has in no split", found="none")
     if not patients:
-        expected = f"a split among {', '.join(sorted(set(written['split'])))}"
+        expected = f"a split among {', '.join(sorted({NEW, *written['split']}))}"
         raise RunError(run.split_file, expected=expected, found=name)
     cases = [case for case in study.cases if case.patient in patients]
-    missing = sorted(patients - {case.patient for case in cases})
-    if missing:
+    if missing := sorted(patients - there):
         expected = f"patient {missing[0]} of the split {name}"
         raise DataError("data folder", expected=expected, found="no such case")
     return Study(cases, study.classes, study.layout)

@@ -177,8 +177,9 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
     Args:
         out: run folder.
         root: data folder; by default the one that the run was trained from.
-        split: train, validation or test; `metrics.csv` is the test split's, `metrics_train.csv` the
-            training split's.
+        split: train, validation, test, or new for patients that the run has in no split; `metrics.csv` is
+            the test split's, `metrics_train.csv` the training split's. Of a folder of nobody but new patients
+            `test` means all.
 
     Returns:
         The rows of that table.

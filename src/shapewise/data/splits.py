@@ -9,6 +9,8 @@ from itertools import accumulate
 from shapewise.errors import ArgumentError, DataError
 
 SPLITS = ("train", "validation", "test")
+NEW = "new"
+"""Where patients are that no split has."""
 
 
 def split_patients(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from shapewise.data.splits import SPLITS
+from shapewise.data.splits import NEW, SPLITS
 from shapewise.errors import DataError
 
 PREDICTIONS = "predictions"
@@ -47,7 +47,10 @@ def discard_results(folder: Path) -> None:
     Metrics go first, so that no half of an evaluation looks whole.
     """
     found = [
-        path for split in SPLITS for name in RESULTS if (path := result_path(folder, name, split)).exists()
+        path
+        for split in (*SPLITS, NEW)
+        for name in RESULTS
+        if (path := result_path(folder, name, split)).exists()
     ]
     for path in found:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
