@@ -125,6 +125,16 @@ def test_a_table_of_clicks_needs_what_is_constrained_and_what_scales_it() -> Non
     assert names == ("volume", "spread", "length")
 
 
+def test_the_split_of_a_file_is_taken(phantom: Path, tmp_path: Path, experiment_file: ExperimentFile) -> None:
+    chosen = {"patient002": "train", "patient001": "validation", "patient006": "test"}
+    path = tmp_path / "split.csv"
+    path.write_text("patient,split\n" + "".join(f"{name},{split}\n" for name, split in chosen.items()))
+    experiment = load_experiment(experiment_file(), [f"data.split.file={path}"])
+    split = build_split(experiment, build_study(experiment, phantom))
+    assert {case.patient: name for name, cases in split.items() for case in cases} == chosen
+    assert [len(cases) for cases in split.values()] == [2, 2, 2]
+
+
 @pytest.fixture
 def half_annotated(phantom: Path, tmp_path: Path, experiment_file: ExperimentFile) -> tuple[Path, list[Case]]:
     """A phantom with one case of each split that learning sees left without a mask."""

@@ -80,7 +80,7 @@ def test_patients_that_are_gone_are_named(run: RunFolder) -> None:
 @pytest.mark.parametrize("content", ["", "patient\na\n", "x,y\n1,2\n"])
 def test_a_broken_split_file_is_named(run: RunFolder, content: str) -> None:
     run.split_file.write_text(content)
-    with pytest.raises(RunError, match=r"split\.csv"):
+    with pytest.raises(DataError, match=r"split\.csv"):
         read_split(run, STUDY, "test")
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from shapewise.data.cases import Case, Study, file_table
 from shapewise.data.images import bytes_of
-from shapewise.data.splits import NEW
+from shapewise.data.splits import NEW, read_patients
 from shapewise.errors import DataError, RunError
 from shapewise.run_folder import RunFolder, write_text
 
@@ -32,7 +32,8 @@ def check_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
     if not run.split_file.exists():
         return
     written, found = (
-        dict(zip(frame["patient"], frame["split"], strict=True)) for frame in (_read(run), _patients(split))
+        dict(zip(frame["patient"], frame["split"], strict=True))
+        for frame in (read_patients(run.split_file), _patients(split))
     )
     changed = sorted(
         patient for patient in written.keys() | found.keys() if written.get(patient) != found.get(patient)
@@ -59,10 +60,10 @@ def read_split(run: RunFolder, study: Study, name: str) -> Study:
     These are `new`, and where a data folder has nobody else they are what `test` means.
 
     Raises:
-        RunError: the run has no split file, or no such split.
-        DataError: the data folder lacks patients of the split, or has no new ones.
+        RunError: the run has no such split.
+        DataError: the run has no split file, or the data folder no new patients, or not all of the split.
     """
-    written = _read(run)
+    written = read_patients(run.split_file)
     there, known = {case.patient for case in study.cases}, set(written["patient"])
     strangers = name == "test" and not there & known
     if strangers:
@@ -86,13 +87,3 @@ def read_split(run: RunFolder, study: Study, name: str) -> Study:
 def _patients(split: Mapping[str, list[Case]]) -> pd.DataFrame:
     pairs = [(case.patient, name) for name, cases in split.items() for case in cases]
     return pd.DataFrame(dict.fromkeys(pairs).keys(), columns=["patient", "split"])
-
-
-def _read(run: RunFolder) -> pd.DataFrame:
-    try:
-        written = pd.read_csv(run.split_file, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise RunError(run.split_file, expected="the split of the run", found=error) from None
-    if not {"patient", "split"} <= set(written.columns):
-        raise RunError(run.split_file, expected="columns patient and split", found=list(written.columns))
-    return written

@@ -17,7 +17,7 @@ from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
 from shapewise.data.plugins import load_plugin
 from shapewise.data.prepare import Preprocessing
-from shapewise.data.splits import split_patients
+from shapewise.data.splits import read_splits, split_patients
 from shapewise.data.table import KEY, read_table, write_table
 from shapewise.errors import ConfigError, DataError, RunError
 
@@ -41,16 +41,15 @@ def build_study(experiment: Experiment, root: Path) -> Study:
 
 
 def build_split(experiment: Experiment, study: Study) -> dict[str, list[Case]]:
-    """Share out the patients; all frames of a patient stay together."""
-    split = experiment.data.split
-    patients = split_patients(
-        sorted({case.patient for case in study.cases}),
-        counts=(split.train, split.validation, split.test),
-        seed=split.seed,
-    )
-    return {
-        name: [case for case in study.cases if case.patient in set(ids)] for name, ids in patients.items()
-    }
+    """Share out the patients, or read who is where; all frames of a patient stay together."""
+    settings = experiment.data.split
+    patients = sorted({case.patient for case in study.cases})
+    if settings.file is not None:
+        split = read_splits(Path(settings.file), patients)
+    else:
+        counts = (settings.train, settings.validation, settings.test)
+        split = split_patients(patients, counts=counts, seed=settings.seed)
+    return {name: [case for case in study.cases if case.patient in set(ids)] for name, ids in split.items()}
 
 
 def build_preprocessing(experiment: Experiment) -> Preprocessing:

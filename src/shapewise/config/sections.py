@@ -46,6 +46,7 @@ class PreprocessingConfig(Section):
 class SplitConfig(Section):
     """Patients in each split; in proportion where there are fewer than the sum."""
 
+    file: str | None = Field(None, description="who is in which split; null shares out the patients")
     train: int = Field(70, ge=1)
     validation: int = Field(10, ge=1)
     test: int = Field(20, ge=1)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from itertools import accumulate
+from pathlib import Path
+
+import pandas as pd
 
 from shapewise.errors import ArgumentError, DataError
 
@@ -46,6 +49,48 @@ def split_patients(
     sizes = _proportions(counts, len(line)) if len(line) < sum(counts) else counts
     ends = list(accumulate(sizes, initial=0))
     return {name: sorted(line[start:end]) for name, start, end in zip(SPLITS, ends, ends[1:], strict=False)}
+
+
+def read_patients(path: Path) -> pd.DataFrame:
+    """Read which patient is in which split: a CSV with the columns patient and split, as runs write it.
+
+    Raises:
+        DataError: the file is missing or no such table, or names a patient twice.
+    """
+    try:
+        written = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DataError(path, expected="a table of patients and splits", found=error) from None
+    if not {"patient", "split"} <= set(written.columns):
+        raise DataError(path, expected="columns patient and split", found=list(written.columns))
+    if (twice := written["patient"].duplicated()).any():
+        name = written.loc[twice, "patient"].iloc[0]
+        raise DataError(path, expected="every patient once", found=f"{name} twice")
+    return written
+
+
+def read_splits(path: Path, patients: Iterable[str]) -> dict[str, list[str]]:
+    """Read a split that somebody has chosen; whoever it does not name stays out.
+
+    Args:
+        path: a CSV as `read_patients` reads it, with the splits train, validation and test.
+        patients: who there is.
+
+    Returns:
+        Split name to its patients, sorted by name.
+
+    Raises:
+        DataError: as `read_patients`; another split is in it, one is empty, or a patient is not there.
+    """
+    written = read_patients(path)
+    if unknown := sorted(set(written["split"]) - set(SPLITS)):
+        raise DataError(path, expected=f"splits among {', '.join(SPLITS)}", found=repr(unknown[0]))
+    if strangers := sorted(set(written["patient"]) - set(patients)):
+        raise DataError(path, expected="patients of the data folder", found=repr(strangers[0]))
+    split = {name: sorted(written.loc[written["split"] == name, "patient"]) for name in SPLITS}
+    if empty := [name for name, chosen in split.items() if not chosen]:
+        raise DataError(path, expected=f"a patient of the split {empty[0]}", found="none")
+    return split
 
 
 def _proportions(counts: Sequence[int], total: int) -> list[int]:
