@@ -11,6 +11,7 @@ import pandas as pd
 from commits import commits
 from plan import Plan, Run
 
+from shapewise.data.splits import read_split_table
 from shapewise.errors import RunError
 from shapewise.run_folder import RunFolder
 from shapewise.training.log import read_log
@@ -63,6 +64,7 @@ def mean_dice(found: pd.DataFrame, arm: str) -> float:
 def result(run: Run) -> dict[str, object]:
     """What one finished run came to."""
     try:
+        check_tested(run.files)
         metrics = pd.read_csv(run.metrics)
         dice = metrics.groupby("class", sort=False)["dice"].mean()
         return {
@@ -81,6 +83,16 @@ def result(run: Run) -> dict[str, object]:
         raise RunError(
             run.folder, expected="a run that `shapewise evaluate` has measured", found=found
         ) from None
+
+
+def check_tested(files: RunFolder) -> None:
+    """Raise `ValueError` where the last evaluation was of patients that are not the run's test split."""
+    scans = files.path / "scans.csv"
+    if scans.exists():  # older evaluations have none, and could be of that split alone
+        split = read_split_table(files.split_file)
+        tested = set(split.loc[split["split"] == "test", "patient"])
+        if others := set(pd.read_csv(scans, dtype={"patient": str})["patient"]) - tested:
+            raise ValueError(f"an evaluation of other patients, {min(others)} among them; evaluate it again")
 
 
 def kept_validation(files: RunFolder) -> float:

@@ -9,9 +9,9 @@ A plan names overrides for all its arms, its seeds, and of each arm the experime
 overrides of its own. Runs are RUNS/ARM_sSEED. One that is finished is left alone, one that was interrupted
 goes on; the first seed of every arm comes before the second of any. The table: of every arm the mean over
 seeds of each class's test Dice, of their mean with its standard deviation over seeds, of HD95, and the mean
-as a fraction of what the plan's first arm has; arms with fewer seeds than the plan has stand apart. Named on
-standard error: what is not finished, and folders that hold a run of another experiment, or of more epochs;
-no table has them, and no campaign runs with them.
+as a fraction of what the plan's first arm has. Arms with fewer seeds than the plan asks for stand in a table
+of their own. Named on standard error: what is not finished, and folders that hold a run of another
+experiment, or of more epochs; no table has them, and no campaign runs with them.
 To keep results is to add those of runs whose arm and seed are not kept yet to PLAN.csv, beside the plan; the
 table without a folder of runs is that of what is kept.
 """
@@ -31,7 +31,7 @@ from command_line import Parser, seeds, whole_number
 from commits import commit, commits, note_commit
 from kept import keep, read_kept
 from plan import Plan, Run, read_plan
-from results import left_out, markdown, mean_dice, results, table, unfinished
+from results import left_out, markdown, mean_dice, over_seeds, results, table, unfinished
 
 from shapewise.errors import DataError, RunError
 
@@ -98,13 +98,13 @@ def arguments() -> Parser:
 def show(plan: Plan, found: pd.DataFrame, whole: float, *, in_markdown: bool) -> None:
     """Print the table, and apart from it the trials: arms with fewer seeds than the plan asks for."""
     shown = table(found, plan, whole)
-    trials = shown["seeds"].astype(int) < len(plan.seeds)
-    parts = {"": shown[~trials], f"With fewer than {len(plan.seeds)} seeds:\n\n": shown[trials]}
-    written = (
+    trials = (over_seeds(found)["seeds"] < len(plan.seeds)).to_numpy()
+    parts = [("", shown[~trials]), (f"With fewer than {len(plan.seeds)} seeds:\n\n", shown[trials])]
+    written = [
         heading + (markdown(part) if in_markdown else part.to_string(index=False))
-        for heading, part in parts.items()
+        for heading, part in parts
         if len(part)
-    )
+    ]
     print("\n\n".join(written))
 
 

@@ -152,6 +152,12 @@ def test_new_patients_are_measured_and_compared(
     assert (status, "run, test split" in screen) == (0, True), errors
     assert "the run knows none of these patients: all 2 are tested on" in caplog.text
     assert set(pd.read_csv(run / "metrics.csv")["case"]) == {"patient901", "patient902"}
+    others = (run / "metrics.csv").read_bytes()
+    shutil.copytree(phantom / "training" / "patient003", data / "patient003")
+    status, screen, errors = command("evaluate", run, "--data", data, "--split", "new")
+    assert (status, "run, new patients" in screen) == (0, True), errors
+    assert set(pd.read_csv(run / "metrics_new.csv")["case"]) == {"patient901", "patient902"}
+    assert (run / "metrics.csv").read_bytes() == others
     assert command("compare", run, "--out", tmp_path / "report")[0] == 0
     assert f"evaluate NEW --data {data}" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 

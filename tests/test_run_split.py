@@ -72,9 +72,23 @@ def test_a_folder_of_new_patients_alone_is_a_test(run: RunFolder, caplog: pytest
         read_split(run, others, "validation")
 
 
+def test_namesakes_are_doubted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for folder, content in ((ours, "1234"), (theirs, "12345")):
+        folder.mkdir()
+        (folder / "a_1.nii.gz").write_text(content)
+    run = RunFolder(tmp_path)
+    write_split(run, {"test": [case("a", folder=ours)]})
+    for folder, doubts in ((ours, 0), (theirs, 1)):
+        read_split(run, Study([case("a", folder=folder)], ("LV",), "acdc"), "test")
+        assert caplog.text.count("told apart by name, and 1 images of known ones are others") == doubts
+
+
 def test_patients_that_are_gone_are_named(run: RunFolder) -> None:
-    with pytest.raises(DataError, match="patient c of the split test"):
+    with pytest.raises(DataError, match=r"patient c of the split test, found no such case$"):
         read_split(run, Study([case("a")], ("LV",), "acdc"), "test")
+    with pytest.raises(DataError, match=r"found no such case \(--split new measures the others\)$"):
+        read_split(run, Study([case("a"), case("d")], ("LV",), "acdc"), "test")
 
 
 @pytest.mark.parametrize("content", ["", "patient\na\n", "x,y\n1,2\n"])

@@ -190,9 +190,11 @@ def test_training_further_removes_the_results_of_fewer_epochs(
         "biomarkers.csv",
         "predictions",
         "metrics_validation.csv",
+        "metrics_new.csv",
     ]
     for split in ("test", "validation"):
         evaluate(run, split=split)
+    (run / "metrics_new.csv").touch()
     train(load_experiment(path, ["training.epochs=1"]), phantom, run)  # there is nothing left to train
     assert all((run / name).exists() for name in results)
     train(load_experiment(path, ["training.epochs=2"]), phantom, run)

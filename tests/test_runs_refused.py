@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -41,6 +42,22 @@ def test_a_table_that_was_changed_does_not_resume_a_run(
     table.unlink()  # the copy is enough
     assert copied is not None
     assert copied.equals(numbers())
+
+
+def test_a_split_that_was_changed_does_not_resume_a_run_and_one_that_is_gone_does(
+    phantom: Path, tmp_path: Path, experiment_file: ExperimentFile
+) -> None:
+    path, run = tmp_path / "split.csv", RunFolder(tmp_path / "run")
+    whole = "patient,split\npatient001,train\npatient002,validation\npatient003,test\n"
+    path.write_text(whole)
+    experiment = load_experiment(experiment_file(), [f"data.split.file={path}"])
+    begin = partial(start, run, experiment, find_cases(phantom), phantom, tmp_path)
+    begin()
+    path.write_text(whole.replace("3", "4"))
+    with pytest.raises(RunError, match="patient003 in test, found patient003 in no split"):
+        begin()
+    path.unlink()
+    begin()
 
 
 @pytest.mark.parametrize("content", ["", "a,b\n1,2\n", "epoch\nfirst\n"])

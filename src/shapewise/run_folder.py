@@ -34,7 +34,7 @@ class Record(BaseModel):
 
     format: int = FORMAT
     data_root: str
-    evaluated_root: str = ""
+    evaluated_root: str | None = None
     classes: tuple[str, ...]
     seed: int | None = None
     versions: dict[str, str]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from shapewise.data.cases import Case, Study, file_table
 from shapewise.data.images import bytes_of
-from shapewise.data.splits import NEW, read_patients
+from shapewise.data.splits import NEW, read_split_table
 from shapewise.errors import DataError, RunError
 from shapewise.run_folder import RunFolder, write_text
 
@@ -28,12 +28,13 @@ def check_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
 
     Raises:
         RunError: the data folder has other patients or images than it had. It may have moved.
+        DataError: the split that was written down cannot be read.
     """
     if not run.split_file.exists():
         return
     written, found = (
         dict(zip(frame["patient"], frame["split"], strict=True))
-        for frame in (read_patients(run.split_file), _patients(split))
+        for frame in (read_split_table(run.split_file), _patients(split))
     )
     changed = sorted(
         patient for patient in written.keys() | found.keys() if written.get(patient) != found.get(patient)
@@ -43,11 +44,7 @@ def check_split(run: RunFolder, split: Mapping[str, list[Case]]) -> None:
         was, now = (shares.get(patient, "no split") for shares in (written, found))
         expected = f"the patients that the run began with, {patient} in {was}"
         raise RunError(run.split_file, expected=expected, found=f"{patient} in {now}")
-    cases = pd.read_csv(run.cases_file, dtype={"case": str}, keep_default_na=False)
-    if lacking := {"case", "frame", "bytes"} - set(cases):
-        expected = f"the column {min(lacking)}, as the training wrote it"
-        raise RunError(run.cases_file, expected=expected, found="none")
-    sizes = cases.set_index(["case", "frame"])["bytes"].to_dict()
+    sizes = _sizes(run)
     for case in (case for cases in split.values() for case in cases):
         if sizes.get((case.name, case.frame)) != bytes_of(case.image):
             expected = f"the image that the run began with, {sizes.get((case.name, case.frame))} bytes"
@@ -63,25 +60,54 @@ def read_split(run: RunFolder, study: Study, name: str) -> Study:
         RunError: the run has no such split.
         DataError: the run has no split file, or the data folder no new patients, or not all of the split.
     """
-    written = read_patients(run.split_file)
+    written = read_split_table(run.split_file)
     there, known = {case.patient for case in study.cases}, set(written["patient"])
-    strangers = name == "test" and not there & known
-    if strangers:
-        logger.warning("the run knows none of these patients: all %d are tested on", len(there))
-    if strangers or name == NEW:
+    _warn_of_namesakes(run, study)
+    if name == NEW or (name == "test" and not there & known):
         patients = there - known
+        if not patients:
+            raise DataError("data folder", expected="patients that the run has in no split", found="none")
+        if name != NEW:
+            logger.warning("the run knows none of these patients: all %d are tested on", len(patients))
     else:
         patients = set(written.loc[written["split"] == name, "patient"])
-    if not patients and name == NEW:
-        raise DataError("data folder", expected="patients that the run has in no split", found="none")
-    if not patients:
-        expected = f"a split among {', '.join(sorted({NEW, *written['split']}))}"
-        raise RunError(run.split_file, expected=expected, found=name)
+        if not patients:
+            expected = f"a split among {', '.join(sorted({NEW, *written['split']}))}"
+            raise RunError(run.split_file, expected=expected, found=name)
     cases = [case for case in study.cases if case.patient in patients]
     if missing := sorted(patients - there):
         expected = f"patient {missing[0]} of the split {name}"
-        raise DataError("data folder", expected=expected, found="no such case")
+        found = "no such case" + " (--split new measures the others)" * bool(there - known)
+        raise DataError("data folder", expected=expected, found=found)
     return Study(cases, study.classes, study.layout)
+
+
+def _warn_of_namesakes(run: RunFolder, study: Study) -> None:
+    """Say that patients are told apart by name, where one that the run knows has another image now."""
+    try:
+        sizes = _sizes(run)
+    except (OSError, RunError):
+        return  # an older run, that has not written them down
+    other = [case for case in study.cases if _differs(case, sizes)]
+    if other:
+        message = (
+            "patients are told apart by name, and %d images of known ones are others than in training: %s"
+        )
+        logger.warning(message, len(other), other[0].image)
+
+
+def _differs(case: Case, sizes: Mapping[tuple[str, int], int]) -> bool:
+    size = bytes_of(case.image)
+    return sizes.get((case.name, case.frame), size) != size
+
+
+def _sizes(run: RunFolder) -> dict[tuple[str, int], int]:
+    """Bytes of the image of every case and frame that the run began with."""
+    cases = pd.read_csv(run.cases_file, dtype={"case": str}, keep_default_na=False)
+    if lacking := {"case", "frame", "bytes"} - set(cases):
+        expected = f"the column {min(lacking)}, as the training wrote it"
+        raise RunError(run.cases_file, expected=expected, found="none")
+    return dict(zip(zip(cases["case"], cases["frame"], strict=True), cases["bytes"], strict=True))
 
 
 def _patients(split: Mapping[str, list[Case]]) -> pd.DataFrame:

@@ -109,7 +109,7 @@ def prepare(
     run: RunFolder, experiment: Experiment, study: Study, root: Path, folder: Path
 ) -> tuple[pl.Trainer, Fit, Path | None]:
     """Start the run folder and build everything that a training needs."""
-    split = build_split(experiment, study)
+    split = build_split(experiment, study, run.split_file)
     if is_first_process():
         start(run, experiment, study, root, folder)
     table = build_table(experiment, study, split, run.table_file)
@@ -124,7 +124,7 @@ def start(run: RunFolder, experiment: Experiment, study: Study, root: Path, fold
         RunError: it was told something else, or has more epochs behind it than it is now asked for.
         ConfigError: two plugins have one name, under which the run keeps its copies.
     """
-    split = build_split(experiment, study)
+    split = build_split(experiment, study, run.split_file)
     check_split(run, split)
     patients = {case.patient for case in study.cases}
     if unused := patients - {case.patient for cases in split.values() for case in cases}:
@@ -186,6 +186,7 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
 
     Raises:
         RunError: the run cannot be used, or the data have other classes than it was trained with.
+        DataError: patients of the split are missing, there are no new ones, or an image cannot be read.
     """
     run = RunFolder(out)
     experiment, record = run.read_experiment(), run.read_record()
@@ -213,7 +214,8 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
         device=best_device(),
     )
     if split == "test":
-        run.update_record(evaluated_root=str(root.resolve()))
+        elsewhere = root.resolve() != Path(record.data_root)
+        run.update_record(evaluated_root=str(root.resolve()) if elsewhere else None)
     return measured
 
 

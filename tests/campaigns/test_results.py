@@ -82,6 +82,18 @@ def test_an_evaluation_without_masks_is_no_seed(script, plan, finish, tmp_path: 
     assert (out["`half`"]["seeds"], out["`half`"]["mean ± sd"]) == ("0", "-")
 
 
+def test_an_evaluation_of_other_patients_is_refused(script, plan, finish, tmp_path: Path) -> None:
+    folder = finish("pixels_s0", 0.7, 0.9)
+    (folder / "split.csv").write_text("patient,split\na,train\nb,test\n")
+    (folder / "scans.csv").write_text("case,patient\nb_1,b\n")
+    command = ["run", plan, "--out", tmp_path / "runs", "--table"]
+    assert script(*command)[0] == 0
+    (folder / "scans.csv").write_text("case,patient\nb_1,b\nc_1,c\n")
+    status, _, error = script(*command)
+    assert status == 2
+    assert "an evaluation of other patients, c among them; evaluate it again" in error
+
+
 TOLD = """
 case,frame,slice,class,descriptor,component,value,lower,upper,unit,source
 a,0,0,LV,volume,0,12,,,px,mask

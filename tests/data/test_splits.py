@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shapewise.data.splits import SPLITS, read_splits, split_patients
+from shapewise.data.splits import SPLITS, read_chosen_split, split_patients
 from shapewise.errors import ArgumentError, DataError
 
 names = st.lists(st.text(min_size=1, max_size=5), min_size=3, max_size=40, unique=True)
@@ -112,7 +112,7 @@ WHOLE = "patient,split\nb,train\na,train\nNA,validation\nc,test\n"
 def test_a_split_may_be_chosen(tmp_path: Path) -> None:
     path = tmp_path / "split.csv"
     path.write_text(WHOLE)
-    found = read_splits(path, ["a", "b", "c", "d", "NA"])
+    found = read_chosen_split(path, ["a", "b", "c", "d", "NA"])
     assert found == {"train": ["a", "b"], "validation": ["NA"], "test": ["c"]}
 
 
@@ -123,7 +123,7 @@ def test_a_split_may_be_chosen(tmp_path: Path) -> None:
         ("", "a table of patients and splits"),
         ("name,split\na,train\n", r"columns patient and split, found \['name', 'split'\]"),
         (WHOLE + "a,test\n", "every patient once, found a twice"),
-        (WHOLE + "d,val\n", "splits among train, validation, test, found 'val'"),
+        (WHOLE + "d,val\n", "splits among train, validation, test, found 'val' of d"),
         (WHOLE + "e,test\n", "patients of the data folder, found 'e'"),
         (WHOLE.replace("validation", "test"), "a patient of the split validation, found none"),
     ],
@@ -133,4 +133,4 @@ def test_a_split_that_cannot_be_is_named(tmp_path: Path, content: str | None, hi
     if content is not None:
         path.write_text(content)
     with pytest.raises(DataError, match=rf"split\.csv: expected {hint}"):
-        read_splits(path, ["a", "b", "c", "d", "NA"])
+        read_chosen_split(path, ["a", "b", "c", "d", "NA"])

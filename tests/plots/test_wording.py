@@ -149,7 +149,6 @@ def test_a_run_tells_how_to_make_it_again(finished_runs: list[Path]) -> None:
     assert remake(run) == expected
     elsewhere = replace(run, record=run.record | {"evaluated_root": "/new data"})
     assert remake(elsewhere) == f"{expected} --data '/new data'"
-    assert remake(replace(run, record=run.record | {"evaluated_root": study})) == expected
 
 
 def test_what_else_pulls_and_when_targets_are_made_is_said(finished_runs: list[Path]) -> None:

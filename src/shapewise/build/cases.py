@@ -17,7 +17,7 @@ from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
 from shapewise.data.plugins import load_plugin
 from shapewise.data.prepare import Preprocessing
-from shapewise.data.splits import read_splits, split_patients
+from shapewise.data.splits import read_chosen_split, split_patients
 from shapewise.data.table import KEY, read_table, write_table
 from shapewise.errors import ConfigError, DataError, RunError
 
@@ -40,12 +40,17 @@ def build_study(experiment: Experiment, root: Path) -> Study:
     return find_cases(root, experiment.data.layout)
 
 
-def build_split(experiment: Experiment, study: Study) -> dict[str, list[Case]]:
-    """Share out the patients, or read who is where; all frames of a patient stay together."""
+def build_split(experiment: Experiment, study: Study, copy: Path | None = None) -> dict[str, list[Case]]:
+    """Share out the patients, or read who is where; all frames of a patient stay together.
+
+    Where the file that says so is gone, `copy`, which a run has made of it, is enough.
+    """
     settings = experiment.data.split
     patients = sorted({case.patient for case in study.cases})
     if settings.file is not None:
-        split = read_splits(Path(settings.file), patients)
+        path = Path(settings.file)
+        gone = copy is not None and copy.exists() and not path.exists()
+        split = read_chosen_split(copy if copy and gone else path, patients)
     else:
         counts = (settings.train, settings.validation, settings.test)
         split = split_patients(patients, counts=counts, seed=settings.seed)

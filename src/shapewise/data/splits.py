@@ -51,16 +51,19 @@ def split_patients(
     return {name: sorted(line[start:end]) for name, start, end in zip(SPLITS, ends, ends[1:], strict=False)}
 
 
-def read_patients(path: Path) -> pd.DataFrame:
+def read_split_table(path: Path) -> pd.DataFrame:
     """Read which patient is in which split: a CSV with the columns patient and split, as runs write it.
 
     Raises:
         DataError: the file is missing or no such table, or names a patient twice.
     """
+    expected = "a table of patients and splits"
     try:
         written = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise DataError(path, expected="a table of patients and splits", found=error) from None
+    except OSError as error:
+        raise DataError(path, expected=expected, found=error.strerror or error) from None
+    except ValueError as error:
+        raise DataError(path, expected=expected, found=error) from None
     if not {"patient", "split"} <= set(written.columns):
         raise DataError(path, expected="columns patient and split", found=list(written.columns))
     if (twice := written["patient"].duplicated()).any():
@@ -69,24 +72,32 @@ def read_patients(path: Path) -> pd.DataFrame:
     return written
 
 
-def read_splits(path: Path, patients: Iterable[str]) -> dict[str, list[str]]:
-    """Read a split that somebody has chosen; whoever it does not name stays out.
+def read_chosen_split(path: Path, patients: Iterable[str]) -> dict[str, list[str]]:
+    r"""Read a split that somebody has chosen; whoever it does not name stays out.
 
     Args:
-        path: a CSV as `read_patients` reads it, with the splits train, validation and test.
+        path: a CSV as `read_split_table` reads it, with the splits train, validation and test.
         patients: who there is.
 
     Returns:
         Split name to its patients, sorted by name.
 
     Raises:
-        DataError: as `read_patients`; another split is in it, one is empty, or a patient is not there.
+        DataError: as `read_split_table`; another split is in it, one is empty, or a patient is not there.
+
+    >>> path = Path(getfixture("tmp_path")) / "split.csv"
+    >>> _ = path.write_text("patient,split\nb,train\na,train\nc,validation\nd,test\n")
+    >>> read_chosen_split(path, ["a", "b", "c", "d", "e"])
+    {'train': ['a', 'b'], 'validation': ['c'], 'test': ['d']}
     """
-    written = read_patients(path)
-    if unknown := sorted(set(written["split"]) - set(SPLITS)):
-        raise DataError(path, expected=f"splits among {', '.join(SPLITS)}", found=repr(unknown[0]))
-    if strangers := sorted(set(written["patient"]) - set(patients)):
-        raise DataError(path, expected="patients of the data folder", found=repr(strangers[0]))
+    written = read_split_table(path)
+    for patient, name in zip(written["patient"], written["split"], strict=True):
+        if name not in SPLITS:
+            raise DataError(
+                path, expected=f"splits among {', '.join(SPLITS)}", found=f"{name!r} of {patient}"
+            )
+    if absent := sorted(set(written["patient"]) - set(patients)):
+        raise DataError(path, expected="patients of the data folder", found=repr(absent[0]))
     split = {name: sorted(written.loc[written["split"] == name, "patient"]) for name in SPLITS}
     if empty := [name for name, chosen in split.items() if not chosen]:
         raise DataError(path, expected=f"a patient of the split {empty[0]}", found="none")

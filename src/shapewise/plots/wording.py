@@ -169,7 +169,7 @@ def remake(run: Run) -> str:
     """The commands that make a run like this one; NEW is a folder to choose."""
     root, evaluated = (run.record.get(key) for key in ("data_root", "evaluated_root"))
     data = ["--data", str(root)] if root else []
-    elsewhere = ["--data", str(evaluated)] if evaluated not in (None, "", root) else []
+    elsewhere = ["--data", str(evaluated)] if evaluated else []
     train = ["shapewise", "train", str(run.folder / "experiment.yaml"), *data, "--out", "NEW"]
     return f"{shlex.join(train)} && {shlex.join(['shapewise', 'evaluate', 'NEW', *elsewhere])}"
 
