@@ -11,7 +11,6 @@ import pandas as pd
 from commits import commits
 from plan import Plan, Run
 
-from shapewise.data.splits import read_split_table
 from shapewise.errors import RunError
 from shapewise.run_folder import RunFolder
 from shapewise.training.log import read_log
@@ -89,10 +88,13 @@ def check_tested(files: RunFolder) -> None:
     """Raise `ValueError` where the last evaluation was of patients that are not the run's test split."""
     scans = files.path / "scans.csv"
     if scans.exists():  # older evaluations have none, and could be of that split alone
-        split = read_split_table(files.split_file)
-        tested = set(split.loc[split["split"] == "test", "patient"])
-        if others := set(pd.read_csv(scans, dtype={"patient": str})["patient"]) - tested:
-            raise ValueError(f"an evaluation of other patients, {min(others)} among them; evaluate it again")
+        seen, cases = (
+            pd.read_csv(path, dtype=str, keep_default_na=False) for path in (scans, files.cases_file)
+        )
+        keys = ["case", "frame", "bytes"]
+        tested = set(cases.loc[cases["split"] == "test", keys].itertuples(index=False, name=None))
+        if others := set(seen[keys].itertuples(index=False, name=None)) - tested:
+            raise ValueError(f"an evaluation of other images, {min(others)[0]} among them; evaluate it again")
 
 
 def kept_validation(files: RunFolder) -> float:

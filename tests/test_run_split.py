@@ -79,8 +79,8 @@ def test_namesakes_are_doubted(tmp_path: Path, caplog: pytest.LogCaptureFixture)
         (folder / "a_1.nii.gz").write_text(content)
     run = RunFolder(tmp_path)
     write_split(run, {"test": [case("a", folder=ours)]})
-    for folder, doubts in ((ours, 0), (theirs, 1)):
-        read_split(run, Study([case("a", folder=folder)], ("LV",), "acdc"), "test")
+    for folder, frame, doubts in ((ours, 1, 0), (theirs, 1, 1), (ours, 2, 2)):
+        read_split(run, Study([case("a", frame, folder)], ("LV",), "acdc"), "test")
         assert caplog.text.count("told apart by name, and 1 images of known ones are others") == doubts
 
 

@@ -86,9 +86,11 @@ def _warn_of_namesakes(run: RunFolder, study: Study) -> None:
     """Say that patients are told apart by name, where one that the run knows has another image now."""
     try:
         sizes = _sizes(run)
-    except (OSError, RunError):
+    except RunError:
         return  # an older run, that has not written them down
-    other = [case for case in study.cases if _differs(case, sizes)]
+    known = set(read_split_table(run.split_file)["patient"])
+    cases = [case for case in study.cases if case.patient in known]
+    other = [case for case in cases if sizes.get((case.name, case.frame)) != bytes_of(case.image)]
     if other:
         message = (
             "patients are told apart by name, and %d images of known ones are others than in training: %s"
@@ -96,14 +98,12 @@ def _warn_of_namesakes(run: RunFolder, study: Study) -> None:
         logger.warning(message, len(other), other[0].image)
 
 
-def _differs(case: Case, sizes: Mapping[tuple[str, int], int]) -> bool:
-    size = bytes_of(case.image)
-    return sizes.get((case.name, case.frame), size) != size
-
-
 def _sizes(run: RunFolder) -> dict[tuple[str, int], int]:
-    """Bytes of the image of every case and frame that the run began with."""
-    cases = pd.read_csv(run.cases_file, dtype={"case": str}, keep_default_na=False)
+    """Bytes of the image of every case and frame that the run began with; raises `RunError` without them."""
+    try:
+        cases = pd.read_csv(run.cases_file, dtype={"case": str}, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise RunError(run.cases_file, expected="the cases of the run", found=error) from None
     if lacking := {"case", "frame", "bytes"} - set(cases):
         expected = f"the column {min(lacking)}, as the training wrote it"
         raise RunError(run.cases_file, expected=expected, found="none")

@@ -214,7 +214,7 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
         device=best_device(),
     )
     if split == "test":
-        elsewhere = root.resolve() != Path(record.data_root)
+        elsewhere = root.resolve() != Path(record.data_root).resolve()
         run.update_record(evaluated_root=str(root.resolve()) if elsewhere else None)
     return measured
 

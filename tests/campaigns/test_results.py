@@ -84,14 +84,15 @@ def test_an_evaluation_without_masks_is_no_seed(script, plan, finish, tmp_path: 
 
 def test_an_evaluation_of_other_patients_is_refused(script, plan, finish, tmp_path: Path) -> None:
     folder = finish("pixels_s0", 0.7, 0.9)
-    (folder / "split.csv").write_text("patient,split\na,train\nb,test\n")
-    (folder / "scans.csv").write_text("case,patient\nb_1,b\n")
+    (folder / "cases.csv").write_text("case,frame,bytes,split\na,1,10,train\nNA,1,20,test\n")
+    (folder / "scans.csv").write_text("case,frame,bytes\nNA,1,20\n")
     command = ["run", plan, "--out", tmp_path / "runs", "--table"]
     assert script(*command)[0] == 0
-    (folder / "scans.csv").write_text("case,patient\nb_1,b\nc_1,c\n")
-    status, _, error = script(*command)
-    assert status == 2
-    assert "an evaluation of other patients, c among them; evaluate it again" in error
+    for others in ("c,1,30", "a,1,10", "NA,1,21", "NA,2,20"):  # new, of another split, or a namesake
+        (folder / "scans.csv").write_text(f"case,frame,bytes\n{others}\n")
+        status, _, error = script(*command)
+        assert status == 2
+        assert f"an evaluation of other images, {others.split(',')[0]} among them; evaluate it again" in error
 
 
 TOLD = """

@@ -147,6 +147,9 @@ def test_a_run_tells_how_to_make_it_again(finished_runs: list[Path]) -> None:
     study, folder = run.record["data_root"], finished_runs[0]
     expected = f"shapewise train {folder}/experiment.yaml --data {study} --out NEW && shapewise evaluate NEW"
     assert remake(run) == expected
+    content = {"data": {"split": {"file": "mine.csv"}}}
+    chosen = replace(run, experiment=parse_experiment(content, where=""))
+    assert f"experiment.yaml data.split.file={folder}/split.csv --data" in remake(chosen)
     elsewhere = replace(run, record=run.record | {"evaluated_root": "/new data"})
     assert remake(elsewhere) == f"{expected} --data '/new data'"
 

@@ -59,7 +59,7 @@ def read_split_table(path: Path) -> pd.DataFrame:
     """
     expected = "a table of patients and splits"
     try:
-        written = pd.read_csv(path, dtype=str, keep_default_na=False)
+        written = pd.read_csv(path, dtype=str, keep_default_na=False, compression=None)
     except OSError as error:
         raise DataError(path, expected=expected, found=error.strerror or error) from None
     except ValueError as error:

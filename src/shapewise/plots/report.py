@@ -208,7 +208,7 @@ def _footer(runs: Sequence[Run], command: str) -> Markup:
     records = [
         {"folder": str(run.folder), "made again by": remake(run), **flatten(run.record)} for run in runs
     ]
-    keys = dict.fromkeys(key for record in records for key in record)
+    keys = dict.fromkeys(key for record in records for key, value in record.items() if value is not None)
     rows = [[key, *(_shown(record.get(key, DASH)) for record in records)] for key in keys]
     return tag(
         "footer",

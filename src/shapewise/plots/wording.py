@@ -170,7 +170,9 @@ def remake(run: Run) -> str:
     root, evaluated = (run.record.get(key) for key in ("data_root", "evaluated_root"))
     data = ["--data", str(root)] if root else []
     elsewhere = ["--data", str(evaluated)] if evaluated else []
-    train = ["shapewise", "train", str(run.folder / "experiment.yaml"), *data, "--out", "NEW"]
+    chosen = run.experiment.data.split.file is not None
+    split = [f"data.split.file={run.folder / 'split.csv'}"] if chosen else []
+    train = ["shapewise", "train", str(run.folder / "experiment.yaml"), *split, *data, "--out", "NEW"]
     return f"{shlex.join(train)} && {shlex.join(['shapewise', 'evaluate', 'NEW', *elsewhere])}"
 
 
