@@ -45,7 +45,8 @@ def test_a_campaign_runs_what_is_left_and_prints_its_table(
         for command in ("evaluate", "train")
     ]
     assert campaign("--data", phantom, "--seeds", "0") == []
-    header, _, pixels, projection = campaign("--table", "--markdown")
+    heading, _, header, _, pixels, projection = campaign("--table", "--markdown")
+    assert heading == "With fewer than 2 seeds:"
     columns = "arm | values a patient | seeds | RV | Myo | LV | mean ± sd | HD95, mm | of pixels | validation"
     assert header.startswith(f"| {columns} | commit |")
     assert pixels.startswith("| `pixels` | masks | 1 |")
