@@ -18,7 +18,7 @@ from shapewise.data.layouts import find_cases
 from shapewise.data.table import read_table
 from shapewise.errors import DivergedError
 from shapewise.run_folder import RunFolder
-from shapewise.runs import evaluate, start, train
+from shapewise.runs import evaluate, read_annotations, start, train
 
 ExperimentFile = Callable[..., Path]
 
@@ -48,6 +48,19 @@ def test_training_from_a_table_never_needs_a_mask(
     record = RunFolder(tmp_path / "without").read_record()
     assert (record.data_root, record.evaluated_root) == (str(maskless), str(phantom))
     assert len(list((tmp_path / "without" / "predictions").iterdir())) == 4
+
+
+def test_a_table_says_nothing_of_another_folders_namesakes(
+    phantom: Path, table: Path, tmp_path: Path
+) -> None:
+    run, study = RunFolder(tmp_path), find_cases(phantom)
+    run.split_file.write_text("patient,split\npatient001,train\npatient002,validation\npatient003,test\n")
+    assert read_annotations(run, study, elsewhere=True) is None
+    table.rename(run.table_file)
+    for elsewhere, patients in ((False, "123456"), (True, "123")):
+        said = read_annotations(run, study, elsewhere=elsewhere)
+        assert said is not None
+        assert set(said["case"]) == {f"patient00{number}" for number in patients}
 
 
 def test_training_opens_no_training_mask(

@@ -30,6 +30,7 @@ from shapewise.build import (
 from shapewise.config import Experiment
 from shapewise.data.cases import Study
 from shapewise.data.images import PLACEHOLDER, read_image
+from shapewise.data.splits import read_split_table
 from shapewise.data.table import read_table
 from shapewise.errors import ConfigError, DataError, RunError
 from shapewise.evaluation.evaluate import evaluate_cases
@@ -195,6 +196,7 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
     study = build_study(experiment, root)
     run.check_classes(study.classes)
     study = read_split(run, study, split)
+    elsewhere = root.resolve() != Path(record.data_root).resolve()
     supervision = experiment.supervision
     measured = evaluate_cases(
         load_network(run, experiment, study.classes),
@@ -203,7 +205,7 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
         run.path,
         split=split,
         root=root,
-        table=read_table(run.table_file, study.classes) if run.table_file.exists() else None,
+        table=read_annotations(run, study, elsewhere=elsewhere),
         descriptors=supervision.descriptors,
         margins=Margins(
             relative=supervision.margin,
@@ -214,9 +216,21 @@ def evaluate(out: Path, root: Path | None = None, *, split: str = "test") -> pd.
         device=best_device(),
     )
     if split == "test":
-        elsewhere = root.resolve() != Path(record.data_root).resolve()
         run.update_record(evaluated_root=str(root.resolve()) if elsewhere else None)
     return measured
+
+
+def read_annotations(run: RunFolder, study: Study, *, elsewhere: bool) -> pd.DataFrame | None:
+    """Read what the run's table says of the cases; of another folder's new patients that is nothing.
+
+    A patient whom the run has in no split may be somebody else there, though the table knows the name.
+    """
+    if not run.table_file.exists():
+        return None
+    table = read_table(run.table_file, study.classes)
+    known = set(read_split_table(run.split_file)["patient"])
+    named = [case.name for case in study.cases if not elsewhere or case.patient in known]
+    return table[table["case"].isin(named)]
 
 
 def predict(out: Path, images: Sequence[Path], destination: Path) -> list[Path]:
