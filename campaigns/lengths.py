@@ -20,8 +20,7 @@ import torch
 from command_line import Parser, whole_number
 from torch import Tensor
 
-from shapewise.build import build_split
-from shapewise.build.cases import build_preprocessing
+from shapewise.build.cases import build_preprocessing, build_split
 from shapewise.data.layouts import find_cases
 from shapewise.data.prepare import prepare_images, prepare_masks
 from shapewise.descriptors import describe_together
@@ -29,7 +28,7 @@ from shapewise.descriptors.masks import one_hot
 from shapewise.errors import DataError
 from shapewise.projection import annotated_moments, moment_projection, sharpen_within
 from shapewise.run_folder import RunFolder
-from shapewise.runs import load_network
+from shapewise.run_network import load_network
 
 MOMENTS = ("volume", "centroid", "covariance")
 FACTORS = (1.2, 1.5, 3.0, 8.0)

@@ -19,7 +19,7 @@ from clicks import study_with_masks
 from command_line import Parser
 from numpy.typing import NDArray
 
-from shapewise.build import build_split
+from shapewise.build.cases import build_split
 from shapewise.config import load_experiment
 from shapewise.data.cases import Study
 from shapewise.data.describe import describe

@@ -11,17 +11,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from shapewise.build import (
-    build_experiment_network,
-    build_fit,
+from shapewise.build.cases import (
     build_preprocessing,
     build_split,
     build_study,
-    build_supervision,
     build_table,
     table_descriptors,
 )
-from shapewise.build.fit import choose_monitor
+from shapewise.build.fit import build_fit, choose_monitor
+from shapewise.build.network import build_experiment_network
+from shapewise.build.supervision import build_supervision
 from shapewise.config import Experiment, load_experiment, parse_experiment
 from shapewise.data.cases import Case, Study
 from shapewise.data.describe import describe

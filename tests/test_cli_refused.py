@@ -189,7 +189,7 @@ def test_too_little_memory_is_one_line_with_a_remedy(
     allocate: Callable[[int], object], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["shapewise", "evaluate", "run"])
-    monkeypatch.setattr(cli, "evaluate_run", lambda *_, **__: allocate(1 << 46))
+    monkeypatch.setattr("shapewise.runs.evaluate", lambda *_, **__: allocate(1 << 46))
     with pytest.raises(SystemExit) as stopped:
         cli.main()
     assert stopped.value.code == 2

@@ -12,13 +12,15 @@ import pandas as pd
 import pytest
 import torch
 
-from shapewise.build import build_fit, build_split, build_study, build_table
+from shapewise.build.cases import build_split, build_study, build_table
+from shapewise.build.fit import build_fit
 from shapewise.config import load_experiment
 from shapewise.data.layouts import find_cases
 from shapewise.data.table import read_table
 from shapewise.errors import DivergedError
 from shapewise.run_folder import RunFolder
-from shapewise.runs import evaluate, read_annotations, start, train
+from shapewise.run_training import start
+from shapewise.runs import evaluate, read_annotations, train
 
 ExperimentFile = Callable[..., Path]
 

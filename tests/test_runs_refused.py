@@ -9,13 +9,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from shapewise.build import build_split, build_study, build_table
+from shapewise.build.cases import build_split, build_study, build_table
 from shapewise.config import load_experiment
 from shapewise.data.layouts import find_cases
 from shapewise.data.table import read_table, write_table
 from shapewise.errors import ConfigError, DataError, RunError, TableError
 from shapewise.run_folder import RunFolder
-from shapewise.runs import evaluate, start, train
+from shapewise.run_training import start
+from shapewise.runs import evaluate, train
 from shapewise.training.log import read_log
 
 ExperimentFile = Callable[..., Path]

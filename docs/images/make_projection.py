@@ -22,7 +22,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from shapewise.build import build_fit, build_split, build_study, build_table
+from shapewise.build.cases import build_split, build_study, build_table
+from shapewise.build.fit import build_fit
 from shapewise.config import load_experiment
 from shapewise.plots.pictures import key_to_classes
 from shapewise.plots.style import INK, blank_figure, class_colour, save

@@ -6,34 +6,24 @@ import logging
 import signal
 import sys
 import warnings
-from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import pandas as pd
-import torch
 import typer
 from pydantic import ValidationError
-from pytorch_lightning.utilities import rank_zero_only
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shapewise.annotate.session import costs_of, open_session, show
 from shapewise.config import Experiment, load_experiment
-from shapewise.data.describe import DESCRIPTORS
-from shapewise.data.describe import describe as describe_study
-from shapewise.data.layouts import find_cases
-from shapewise.data.phantom import make_phantom
-from shapewise.data.plugins import load_plugin
-from shapewise.data.splits import NEW
-from shapewise.data.table import check_suffix, write_table
 from shapewise.errors import ConfigError, ShapewiseError
-from shapewise.plots.compare import compare as compare_runs
-from shapewise.runs import evaluate as evaluate_run
-from shapewise.runs import predict as predict_images
-from shapewise.runs import train as train_run
+from shapewise.progress import is_first_process
+
+# What a command does is loaded by the command: PyTorch and Lightning take seconds, in which `--help` and a
+# mistyped option would wait for what they do not need.
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer(
     help="Train segmentation networks from a few numbers per object instead of a mask for every pixel.",
@@ -43,7 +33,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 screen = Console(markup=False, soft_wrap=True)  # paths may hold brackets, and must not break
-say = rank_zero_only(partial(screen.print, soft_wrap=True))  # once, however many devices train
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """Click's, wherever this Typer keeps it."""
@@ -62,6 +51,8 @@ def phantom(
 
     Example: shapewise phantom phantom-data --patients 20
     """
+    from shapewise.data.phantom import make_phantom
+
     make_phantom(out, patients=patients, scanner=scanner, seed=seed)
     screen.print(f"{patients} patients of scanner {scanner} in {out}")
 
@@ -72,9 +63,9 @@ def describe(
     out: Annotated[Path, typer.Option(help="Table to write, .csv or .parquet.", show_default=False)],
     layout: Annotated[str, typer.Option(help="auto, acdc, promise12 or nnunet.")] = "auto",
     unit: Annotated[str, typer.Option(help="px (of the original image) or mm.")] = "px",
-    descriptors: Annotated[str, typer.Option(help="Comma-separated names of descriptors.")] = ",".join(
-        DESCRIPTORS
-    ),
+    descriptors: Annotated[
+        str, typer.Option(help="Comma-separated names of descriptors.")
+    ] = "volume,centroid,spread,covariance,length",
     whole_volume: Annotated[
         bool, typer.Option("--whole-volume", help="Describe 3-D objects, not slice by slice.")
     ] = False,
@@ -87,16 +78,18 @@ def describe(
 
     Example: shapewise describe phantom-data --out table.csv
     """
-    check_suffix(out)
+    from shapewise.data import describe, layouts, plugins, table
+
+    table.check_suffix(out)
     names = tuple(name.strip() for name in descriptors.split(",") if name.strip())
     if not names:
         raise ConfigError("--descriptors", expected="at least one name", found=repr(descriptors))
     for path in plugin or ():
-        load_plugin(path)
-    study = find_cases(data, layout)
-    table = describe_study(study, descriptors=names, unit=unit, whole=whole_volume)
-    write_table(table, out)
-    screen.print(f"{len(table)} numbers about {table['case'].nunique()} cases in {out}")
+        plugins.load_plugin(path)
+    study = layouts.find_cases(data, layout)
+    numbers = describe.describe(study, descriptors=names, unit=unit, whole=whole_volume)
+    table.write_table(numbers, out)
+    screen.print(f"{len(numbers)} numbers about {numbers['case'].nunique()} cases in {out}")
 
 
 @app.command()
@@ -121,6 +114,8 @@ def annotate(
 
     Example: shapewise annotate phantom-data --classes RV,Myo,LV --out clicks.csv
     """
+    from shapewise.annotate.session import costs_of, open_session, show
+
     if summary:
         show_costs(costs_of(out), str(out))
         return
@@ -157,17 +152,23 @@ def train(
 
     Example: shapewise train experiments/acdc_barrier.yaml --data acdc --out runs/barrier training.seed=1
     """
+    settings = load_experiment(experiment, overrides)
+    root, run = data_root(settings, data), out or Path("runs") / experiment.stem
+    import torch
+
+    from shapewise.run_training import train
+
+    quiet_lightning()
     # Gradients of a network that is sure of nearly every pixel are full of denormal numbers, and convolutions
     # take a CPU more than a hundred times as long over them. Threads do as the one that starts them.
     torch.set_flush_denormal(True)
-    settings = load_experiment(experiment, overrides)
-    run = out or Path("runs") / experiment.stem
     try:
-        train_run(settings, data_root(settings, data), run, folder=experiment.parent)
+        train(settings, root, run, folder=experiment.parent)
     except KeyboardInterrupt as interruption:
         interruption.add_note(f"the same command {'resumes' if run.exists() else 'starts'} {run}")
         raise
-    say(f"trained: {run}    next: shapewise evaluate {run}")
+    if is_first_process():
+        screen.print(f"trained: {run}    next: shapewise evaluate {run}")
 
 
 def data_root(settings: Experiment, data: Path | None) -> Path:
@@ -191,8 +192,10 @@ def evaluate(
 
     Example: shapewise evaluate runs/barrier
     """
-    metrics = evaluate_run(run, data, split=split)
-    show_metrics(metrics, f"{run}, {'new patients' if split == NEW else split + ' split'}")
+    from shapewise.runs import evaluate
+
+    metrics = evaluate(run, data, split=split)
+    show_metrics(metrics, f"{run}, {'new patients' if split == 'new' else split + ' split'}")
 
 
 def show_metrics(metrics: pd.DataFrame, title: str) -> None:
@@ -220,7 +223,9 @@ def predict(
 
     Example: shapewise predict runs/barrier patient001_frame01.nii.gz --out masks
     """
-    for mask in predict_images(run, images, out):
+    from shapewise.runs import predict
+
+    for mask in predict(run, images, out):
         screen.print(str(mask))
 
 
@@ -233,7 +238,9 @@ def compare(
 
     Example: shapewise compare runs/pixels runs/barrier --out report
     """
-    report = compare_runs(runs, out)
+    from shapewise.plots import compare
+
+    report = compare(runs, out)
     if (report.parent / "table1.md").exists():
         screen.print((report.parent / "table1.md").read_text(encoding="utf-8"), soft_wrap=True)
     screen.print(f"report: {report}")
@@ -269,12 +276,15 @@ def main() -> None:
         fail(f"{error.filename or 'a file'}: expected to be read or written, found {error.strerror or error}")
     except KeyboardInterrupt as interruption:
         state = getattr(interruption, "__notes__", ["nothing is left half-written"])
-        rank_zero_only(print)(f"interrupted; {state[0]}", file=sys.stderr)
+        if is_first_process():
+            print(f"interrupted; {state[0]}", file=sys.stderr)
         sys.exit(128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT))
 
 
 def is_out_of_memory(error: Exception) -> bool:
     """PyTorch has an error of its own for this on GPUs only."""
+    import torch
+
     own = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return own or "DefaultCPUAllocator" in str(error)
 
@@ -308,8 +318,12 @@ def fail(message: str) -> None:
 
 
 def quiet_libraries() -> None:
-    """Keep what libraries say about themselves off the screen."""
-    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    """Keep what libraries warn of off the screen."""
     warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric|torch|monai)\b.*")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+
+
+def quiet_lightning() -> None:
+    """Keep what Lightning says of itself off the screen, once it is loaded: it sets its own levels then."""
+    for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
@@ -19,3 +20,8 @@ def watched(items: Sequence[Item], description: str) -> Iterator[Item]:
     """
     console = Console(stderr=True)
     yield from track(items, description, console=console, transient=True, disable=not console.is_terminal)
+
+
+def is_first_process() -> bool:
+    """Say whether this is the process that writes files; known before a trainer starts the others."""
+    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"

@@ -10,13 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from shapewise.build import (
-    build_fit,
-    build_preprocessing,
-    build_split,
-    build_study,
-    build_table,
-)
+from shapewise.build.cases import build_preprocessing, build_split, build_study, build_table
+from shapewise.build.fit import build_fit
 from shapewise.build.output_bias import mean_shares, set_output_bias
 from shapewise.build.slices import Prepared
 from shapewise.config import load_experiment

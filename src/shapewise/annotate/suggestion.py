@@ -14,12 +14,12 @@ from scipy import ndimage
 
 from shapewise.annotate.schema import MOST_POINTS, Absent, Drawn, Ellipse, Polygon, Shape
 from shapewise.annotate.shapes import Mask, inside
-from shapewise.build import build_preprocessing, load_plugins
+from shapewise.build.cases import build_preprocessing, load_plugins
 from shapewise.data.cases import Case
 from shapewise.errors import RunError
 from shapewise.evaluation.prediction import Labels, predict_volume
 from shapewise.run_folder import RunFolder
-from shapewise.runs import best_device, load_network
+from shapewise.run_network import best_device, load_network
 
 ELLIPTIC = 0.9
 """Intersection over union from which a region is drawn as an ellipse, whose handles mend it easily."""

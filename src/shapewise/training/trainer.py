@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import threading
@@ -117,11 +116,6 @@ def watched(batches: Sequence[Item], trainer: pl.Trainer) -> Iterator[Item]:
     task = progress.add_task("Projecting", total=len(batches))
     yield from progress.track(batches, task_id=task)
     progress.remove_task(task)
-
-
-def is_first_process() -> bool:
-    """Say whether this is the process that writes files; known before a trainer starts the others."""
-    return os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
 
 
 def fit(
