@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import subprocess
@@ -19,6 +20,11 @@ from shapewise.data.describe import describe
 from shapewise.data.layouts import find_cases
 from shapewise.data.phantom import make_phantom
 from shapewise.data.table import write_table
+
+if (
+    not torch.cuda.is_available()
+):  # Triton's own interpreter runs what is for a GPU; asked for before its import
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 Command = Callable[..., tuple[int, str, str]]

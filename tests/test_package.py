@@ -35,6 +35,22 @@ def test_the_library_needs_torch_and_numpy_only(room: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("room", "slow"),
+    [
+        ("shapewise.cli", "torch"),
+        ("shapewise.cli", "pandas"),
+        ("shapewise.losses", "torch._dynamo"),
+        ("shapewise.runs", "pytorch_lightning"),
+        ("shapewise.annotate.session", "pytorch_lightning"),
+        ("shapewise.plots", "pytorch_lightning"),
+    ],
+)
+def test_nobody_waits_for_what_takes_seconds_to_load_before_it_is_needed(room: str, slow: str) -> None:
+    code = f"import sys, {room}; sys.exit({slow!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+
+
 def test_the_commands_name_what_is_missing() -> None:
     done = run("from shapewise.__main__ import main; main()")
     assert done.returncode == 2

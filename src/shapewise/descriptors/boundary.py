@@ -56,7 +56,7 @@ def length(
     """
     neighbours = weighted_neighbours(probs.ndim - 2, connectivity, weights, spacing)
     if not can_fuse():
-        return _cut_pairs(probs, neighbours).unsqueeze(-1)
+        return cut_pairs(probs, neighbours).unsqueeze(-1)
     return _fused_length(probs, neighbours).unsqueeze(-1)
 
 
@@ -162,7 +162,7 @@ def can_fuse() -> bool:
     return not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
 
 
-def _cut_pairs(probs: Tensor, neighbours: Neighbours) -> Tensor:
+def cut_pairs(probs: Tensor, neighbours: Neighbours) -> Tensor:
     """The definition: Σ w_ij |s_i − s_j|, ``(B, K)``."""
     pairs = [(weight, *sides(offset)) for offset, weight in neighbours]
     lengths = [w * (probs[i] - probs[j]).abs().flatten(2).sum(-1) for w, i, j in pairs]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from shapewise.descriptors.boundary import can_fuse
 from shapewise.descriptors.kernel import kernel
+from shapewise.descriptors.on_gpu import describe_rows, usable
 from shapewise.descriptors.plan import DEGREES, LABELS, LOGITS, PROBABILITIES, TYPES, Wanted, plan
 from shapewise.descriptors.registry import get
 from shapewise.typing import Logits, Probs, Spacing, Values
@@ -29,9 +30,7 @@ def covers(input: Tensor, names: Sequence[str]) -> bool:
     False
     """
     known = bool(names) and COVERED.issuperset(names) and not LENGTHS.issubset(names)
-    if torch.compiler.is_compiling():
-        return known and not torch._C._are_functorch_transforms_active() and _suits(input)
-    return known and reads(input)
+    return known and _with_memory() and (_suits(input) or usable(input))
 
 
 def reads(input: Tensor) -> bool:
@@ -40,15 +39,21 @@ def reads(input: Tensor) -> bool:
     >>> reads(torch.zeros(1, 2, 3, 3, dtype=torch.float16))
     False
     """
-    # Under a tracer, or a mode whose tensors have no memory, there is nothing that the kernel could read.
-    if not can_fuse() or torch._C._get_tracing_state() is not None or type(torch.empty(0)) is not Tensor:
+    return can_fuse() and _with_memory() and _suits(input)
+
+
+def _with_memory() -> bool:
+    """Under a transform, a tracer, or a mode whose tensors have no memory, there is nothing to be read."""
+    if torch._C._are_functorch_transforms_active():
         return False
-    return _suits(input)
+    if torch.compiler.is_compiling():  # the graph takes the kernel as one operation
+        return True
+    return torch._C._get_tracing_state() is None and type(torch.empty(0)) is Tensor
 
 
 def _suits(input: Tensor) -> bool:
-    usable = input.device.type == "cpu" and input.dtype in TYPES and input.numel() > 0
-    return usable and kernel() is not None
+    fits = input.device.type == "cpu" and input.dtype in TYPES and input.numel() > 0
+    return fits and kernel() is not None
 
 
 def describe_compiled(
@@ -62,7 +67,7 @@ def describe_compiled(
     """Compute descriptors that `covers` says the kernel has.
 
     Args:
-        input: ``(B, K, *S)``, float32 or float64 on the CPU.
+        input: ``(B, K, *S)``, float32 or float64.
         names: registered names.
         softmax: the input is logits.
         spacing: distance between pixel centres along each axis; pixels without it.
@@ -72,10 +77,10 @@ def describe_compiled(
         name -> values ``(B, K - first, C)``; absent classes as each descriptor has them.
     """
     wanted = _wanted(names, LOGITS if softmax else PROBABILITIES, first, spacing)
-    compiled: Callable[..., Tensor] = _Compiled.apply
+    describe: Callable[..., Tensor] = describe_rows if usable(input) else _Compiled.apply
     # Not views to autograd: what is given back may be changed in place.
     counts = wanted.counts(input.ndim - 2)
-    parts = torch.unsafe_split_with_sizes(compiled(input.contiguous(), wanted), counts, -1)
+    parts = torch.unsafe_split_with_sizes(describe(input.contiguous(), wanted), counts, -1)
     found = dict(zip(wanted.names, parts, strict=False))
     return {name: found[name] for name in names}
 

@@ -22,7 +22,7 @@ from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
-import torch
+from shapewise.descriptors.constant import constant
 
 SOURCE = Path(__file__).with_name("cpp")
 COMPILE = ("-O3", "-march=native", "-std=c++17", "-ffp-contract=fast", "-fPIC", "-fopenmp", "-c")
@@ -33,14 +33,25 @@ _wanted = ContextVar("wanted", default=True)
 
 
 # What torch.compile has compiled keeps to what it found.
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@constant
 def kernel() -> ctypes.CDLL | None:
     """The compiled kernel, or None where plain PyTorch is used; the first call may take some seconds.
 
     >>> kernel() is kernel()
     True
     """
-    return _load() if _wanted.get() else None
+    return None if switched_off() else _load()
+
+
+@constant
+def switched_off() -> bool:
+    """Whether kernels are unwanted: by ``SHAPEWISE_KERNEL=0`` or within `without_kernel`.
+
+    >>> with without_kernel():
+    ...     print(switched_off())
+    True
+    """
+    return os.environ.get(SWITCH) == "0" or not _wanted.get()
 
 
 @contextmanager
@@ -60,7 +71,7 @@ def without_kernel() -> Iterator[None]:
 
 @cache
 def _load() -> ctypes.CDLL | None:
-    if os.environ.get(SWITCH) == "0" or not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux"):
         return None
     names = dict.fromkeys((os.environ.get("CXX", "c++"), "c++", "g++"))
     failures = []

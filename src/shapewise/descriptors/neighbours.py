@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from itertools import product
 from types import EllipsisType
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from shapewise.descriptors.axes import checked_spacing, pixel_size
+from shapewise.descriptors.constant import constant
 from shapewise.errors import ArgumentError
 from shapewise.typing import Spacing
 
@@ -21,10 +21,6 @@ Offset: TypeAlias = tuple[int, ...]
 Neighbours: TypeAlias = tuple[tuple[Offset, float], ...]
 Weights: TypeAlias = Literal["potts", "crofton"]
 Side: TypeAlias = tuple[slice | EllipsisType, ...]
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-# A compiled graph takes the weights as the numbers they are and does not trace how they came about.
-_constant: Callable[[Function], Function] = torch.compiler.assume_constant_result
 
 CONNECTIVITY = {2: (4, 8), 3: (6, 18, 26)}
 
@@ -65,7 +61,7 @@ def sides(offset: Offset) -> tuple[Side, Side]:
     return (..., *first), (..., *second)
 
 
-@_constant
+@constant
 def _weighted_neighbours(
     ndim: int, connectivity: int | None, weights: Weights, spacing: Spacing | None
 ) -> Neighbours:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from shapewise.descriptors.axes import Axis, axes
+from shapewise.descriptors.axes import axes
 from shapewise.descriptors.higher import exponents
 from shapewise.descriptors.kernel import kernel
-from shapewise.descriptors.neighbours import Weights, weighted_neighbours
+from shapewise.descriptors.neighbours import Neighbours, Weights, weighted_neighbours
 from shapewise.typing import Spacing
 
 DEGREES = {"covariance": 2, "third_moments": 3, "fourth_moments": 4}
@@ -46,6 +46,11 @@ class Wanted(NamedTuple):
     def powers(self, ndim: int) -> list[tuple[int, ...]]:
         """Of the coordinates, in every moment."""
         return [power for degree in range(self.order + 1) for power in exponents(degree, ndim)]
+
+    def neighbours(self, ndim: int) -> Neighbours:
+        """Half of a pixel's neighbours with their weights in the length; none without a length."""
+        weights: Weights = "potts" if self.length == "potts_length" else "crofton"
+        return weighted_neighbours(ndim, None, weights, self.spacing) if self.length else ()
 
     def shapes(self, batch: int, classes: int, ndim: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Of raw moments and lengths, ``(B, K, M + 1)``, and of values, ``(B, K, N)``."""
@@ -81,11 +86,9 @@ class Plan:
         ndim = len(space)
         powers = wanted.powers(ndim)
         self.sums, self.values = wanted.shapes(batch, classes, ndim)
-        self.tensors = _tensors(
-            axes(torch.empty((1, 1, *space), dtype=torch.float64), wanted.spacing), powers
-        )
+        self.tensors = tensors(space, wanted)
         first, *coordinates, scale, shift = (tensor.data_ptr() for tensor in self.tensors)
-        self.size = Size(batch, classes, wanted.first, *_in_3d(space, 1), wanted.kind)
+        self.size = Size(batch, classes, wanted.first, *in_3d(space, 1), wanted.kind)
         self.moments = _Moments(
             wanted.order, ndim, len(powers), first, (ctypes.c_void_p * 3)(*coordinates), scale, shift
         )
@@ -118,29 +121,30 @@ def plan(shape: tuple[int, ...], dtype: torch.dtype, wanted: Wanted) -> Plan:
     return Plan(shape, dtype, wanted)
 
 
-def _tensors(grid: Sequence[Axis], powers: Sequence[tuple[int, ...]]) -> list[Tensor]:
+def tensors(space: Sequence[int], wanted: Wanted) -> list[Tensor]:
     """Powers, coordinates along three axes, and how every value gets from [-1, 1] to the axes' own unit."""
+    grid = axes(torch.empty((1, 1, *space), dtype=torch.float64), wanted.spacing)
     ndim, half = len(grid), [axis.half for axis in grid]
+    powers = wanted.powers(ndim)
     higher = [math.prod(map(pow, half, power)) for power in powers[1 + ndim :]]
     scale = [math.prod(axis.step for axis in grid), *half, *half, *higher, 1.0]
     shift = [0.0, *(axis.centre for axis in grid), *[0.0] * (len(scale) - 1 - ndim)]
-    coordinates = _in_3d([axis.scaled for axis in grid], torch.zeros(1, dtype=torch.float64))
-    threefold = torch.tensor([_in_3d(power, 0) for power in powers])
+    coordinates = in_3d([axis.scaled for axis in grid], torch.zeros(1, dtype=torch.float64))
+    threefold = torch.tensor([in_3d(power, 0) for power in powers])
     return [threefold, *coordinates, *(torch.tensor(each, dtype=torch.float64) for each in (scale, shift))]
 
 
 def _weights(ndim: int, wanted: Wanted) -> Any:
     """Weights by (plane, row, column) steps of -1, 0, 1: of each neighbour and of the one opposite."""
     found = (ctypes.c_double * 27)()
-    weights: Weights = "potts" if wanted.length == "potts_length" else "crofton"
-    for offset, weight in weighted_neighbours(ndim, None, weights, wanted.spacing):
+    for offset, weight in wanted.neighbours(ndim):
         for sign in (1, -1):
-            plane, row, column = (1 + sign * step for step in _in_3d(offset, 0))
+            plane, row, column = (1 + sign * step for step in in_3d(offset, 0))
             found[9 * plane + 3 * row + column] = weight
     return found
 
 
-def _in_3d(numbers: Sequence[Any], row: Any) -> tuple[Any, ...]:
+def in_3d(numbers: Sequence[Any], row: Any) -> tuple[Any, ...]:
     """A 2-D image is a stack of planes of one row."""
     return tuple(numbers) if len(numbers) == 3 else (numbers[0], row, numbers[1])
 

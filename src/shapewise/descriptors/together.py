@@ -79,7 +79,8 @@ def describe_mask(
     require_tensor(target)
     chosen = list(names)
     with torch.no_grad():
-        if target.shape != probs.shape and probs.shape[1] > 1 and covers(probs, chosen):
+        by_labels = target.shape != probs.shape and probs.shape[1] > 1 and not probs.is_cuda
+        if by_labels and covers(probs, chosen):
             labels = checked_mask(target, probs)
             return describe_labels(labels, probs.shape[1], chosen, spacing=spacing, first=first)
         return {**describe_together(one_hot(target, probs, first=first), chosen, spacing=spacing)}
