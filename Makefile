@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
+DEVICE := cpu
 
 .PHONY: install demo test lint format bench clean
 
@@ -34,11 +35,12 @@ format: install
 	$(BIN)/ruff format .
 
 bench: install ## the loss beside cross-entropy and other losses, curves for docs/performance.md, a step of ENet, the loader, the annotation page
-	$(BIN)/python benchmarks/bars.py
+	$(BIN)/python benchmarks/bars.py --device $(DEVICE)
 	$(BIN)/python benchmarks/growth.py
-	$(BIN)/python benchmarks/enet_step.py --size 256
+	$(BIN)/python benchmarks/enet_step.py --size 256 --device $(DEVICE)
+	$(BIN)/python benchmarks/network_step.py --device $(DEVICE)
 	$(BIN)/python benchmarks/projection.py
-	$(BIN)/python benchmarks/loader.py
+	$(BIN)/python benchmarks/loader.py --device $(DEVICE)
 	$(BIN)/python benchmarks/page.py
 
 clean:

@@ -46,11 +46,11 @@ def contenders(labels: Tensor, classes: int) -> dict[str, Contender]:
 
         return run
 
-    # What it takes into its graphs is the kernel: without a compiler there is neither.
+    # What it takes into its graphs is the kernel: without a compiler there is neither, on a CPU.
     traced = {
         f"{letters}, torch.compile": partial(torch.compile(loss), target=values)
         for letters, loss in (("V, C, D", moments), ("V, C, D, L", usual))
-        if kernel()
+        if kernel() or labels.is_cuda
     }
     return {
         "V, C, D": lambda logits: moments(logits, values),

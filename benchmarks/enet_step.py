@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from shapewise.descriptors import describe_together
 from shapewise.losses import MomentProjectionLoss, ShapeConstraintLoss
 from shapewise.networks.enet import ENet
-from timing import rings
+from timing import hardware, rings, wait_for
 
 NAMES = ("volume", "centroid", "spread", "length", "covariance")
 
@@ -42,21 +42,22 @@ def main(arguments_: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args(arguments_)
     torch.manual_seed(0)
-    network = ENet(in_channels=1, classes=4)
-    images = torch.randn(arguments.batch, 1, arguments.size, arguments.size)
-    running = losses(rings(arguments.batch, 4, (arguments.size, arguments.size)))
+    network = ENet(in_channels=1, classes=4).to(arguments.device)
+    images = torch.randn(arguments.batch, 1, arguments.size, arguments.size).to(arguments.device)
+    running = losses(rings(arguments.batch, 4, (arguments.size, arguments.size)).to(arguments.device))
     times: dict[str, list[float]] = {name: [] for name in running}
     for round_ in range(arguments.rounds + 2):
         for name, loss in running.items():
             start = time.perf_counter()
             loss(network(images)).backward()
+            wait_for(images)
             if round_ >= 2:  # the first ones warm up
                 times[name].append(time.perf_counter() - start)
-    title = (
-        f"ENet, {arguments.batch} x {arguments.size} x {arguments.size}, {torch.get_num_threads()} threads"
-    )
+    print(hardware(arguments.device))
+    title = f"ENet, {arguments.batch} x {arguments.size} x {arguments.size}"
     print(f"{title:<34} {'ms':>8} {'longer by':>10}")
     for name, each in times.items():
         ratio = statistics.median(own / base for own, base in zip(each, times["cross-entropy"], strict=True))

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from shapewise.data.augmentation import Augmentation
 from shapewise.data.slices import Slices, stack
 from shapewise.networks.enet import ENet
-from timing import rings
+from timing import hardware, rings, wait_for
 
 
 def slices_on_disk(folder: Path, count: int, size: int) -> Slices:
@@ -58,21 +58,24 @@ def main(arguments_: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--device", default="cpu", help="of the augmentation and the network")
     arguments = parser.parse_args(arguments_)
-    batch, size = arguments.batch, arguments.size
+    batch, size, device = arguments.batch, arguments.size, arguments.device
     torch.manual_seed(0)
-    images, labels = torch.randn(batch, 1, size, size), rings(batch, 4, (size, size))
-    network = ENet(in_channels=1, classes=4)
+    images, labels = torch.randn(batch, 1, size, size).to(device), rings(batch, 4, (size, size)).to(device)
+    network = ENet(in_channels=1, classes=4).to(device)
     augmentation = Augmentation(blur=1.0, shift=0.1, scale=0.1, rotation=15.0)
 
     def steps() -> Iterator[int]:
         for _ in range(arguments.steps):
             F.cross_entropy(network(images), labels).backward()
+            wait_for(images)
             yield batch
 
     def augmented() -> Iterator[int]:
         for _ in range(arguments.steps):
             augmentation.apply(images, augmentation.sample(images))
+            wait_for(images)
             yield batch
 
     with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +87,8 @@ def main(arguments_: Sequence[str] | None = None) -> None:
 
         parts = {f"loader, {workers} workers": loaded(workers) for workers in (0, 1, 2)}
         parts |= {"augmentation": augmented, "ENet, forward and backward": steps}
-        print(f"{batch} x {size} x {size}, {torch.get_num_threads()} threads      images a second")
+        print(hardware(device))
+        print(f"{f'{batch} x {size} x {size}':<34} images a second")
         for name, work in parts.items():
             print(f"{name:<34} {images_a_second(work):>12.0f}")
         for epoch in range(3):

@@ -66,8 +66,13 @@ def step(contender: Contender, logits: Tensor) -> None:
     """Forward and backward."""
     logits.grad = None
     contender(logits).backward()
-    if logits.is_cuda:
-        torch.cuda.synchronize(logits.device)
+    wait_for(logits)
+
+
+def wait_for(tensor: Tensor) -> None:
+    """Until a GPU has done what it was told."""
+    if tensor.is_cuda:
+        torch.cuda.synchronize(tensor.device)
 
 
 def seconds(contender: Contender, logits: Tensor) -> float:

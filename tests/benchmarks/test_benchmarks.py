@@ -53,6 +53,12 @@ def test_enet_step() -> None:
     assert "V, C, D, L, barrier" in output
 
 
+def test_network_step() -> None:
+    ways = ("--ways", "bfloat16", "channels last")
+    output = run("network_step.py", "--size", "32", "--batch", "1", "--rounds", "1", *ways)
+    assert [line.split("  ")[0] for line in output.splitlines()[2:]] == ["float32", *ways[1:]]
+
+
 def test_loader() -> None:
     output = run("loader.py", "--slices", "20", "--size", "32", "--batch", "4", "--steps", "1")
     assert "loader, 2 workers" in output
