@@ -27,7 +27,7 @@ def _probabilities(
     scores, pixel, inside, pixels, CLASSES: tl.constexpr, PADDED: tl.constexpr, LOGITS: tl.constexpr
 ):
     """Of all classes at some pixels of an image, (PADDED, BLOCK); 0 outside of it."""
-    k = tl.arange(0, PADDED)[:, None]
+    k = tl.arange(0, PADDED)[:, None].to(tl.int64)  # classes times pixels may be more than 2^31
     found = tl.load(scores + k * pixels + pixel[None, :], mask=(k < CLASSES) & inside[None, :], other=0.0)
     if LOGITS:
         found = tl.where(k < CLASSES, found, float("-inf"))
@@ -77,8 +77,8 @@ def sum_row(
         column = start + tl.arange(0, BLOCK)
         pixel, inside = (plane * rows + row) * columns + column, column < columns
         probs = _probabilities(scores, pixel, inside, pixels, CLASSES, PADDED, LOGITS)
-        middle = (columns - 1).to(tl.float64) / 2
-        u = (column - middle) / tl.maximum(middle, 0.5)
+        middle = (columns - 1) * 0.5
+        u = (column.to(tl.float64) - middle) / tl.maximum(middle, 0.5)
         term = probs.to(tl.float64)
         for power in tl.static_range(ORDER + 1):
             total += tl.where(n[None, :] == power, tl.sum(term, 1)[:, None], 0.0)
@@ -148,7 +148,7 @@ def pull_row(
         pull += tl.load(of_lengths + which, mask=wanted, other=0.0)[:, None] * slope
     if LOGITS:
         pull = probs * (pull - tl.sum(probs * pull, 0)[None, :])
-    to = gradient + k[:, None] * pixels + pixel[None, :]
+    to = gradient + k[:, None].to(tl.int64) * pixels + pixel[None, :]
     tl.store(to, pull, mask=(k < CLASSES)[:, None] & inside[None, :])
 
 
