@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import SimpleITK
 
+from shapewise.data.describe import DESCRIPTORS
 from shapewise.data.table import read_table
 
 CLASSES = {"RV", "Myo", "LV"}
@@ -44,6 +45,13 @@ def test_help_says_what_holds_by_default(
     status, shown, _ = command(name, "--help")
     assert status == 0
     assert f"[default: ({default})]" in shown
+
+
+def test_describe_measures_the_same_by_default_here_and_in_python(
+    command: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert f"[default: {','.join(DESCRIPTORS)}]" in command("describe", "--help")[1]
 
 
 def test_a_run_folder_holds_what_a_person_needs(workshop: Path) -> None:
