@@ -117,6 +117,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
             cli.main()
         except SystemExit as stopped:
             status = int(stopped.code or 0)
+        finally:
+            torch.set_flush_denormal(False)  # what a training asks for would hold for other tests too
         return (status, *capfd.readouterr())
 
     return run

@@ -6,6 +6,8 @@ import logging
 import signal
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,7 +53,8 @@ def phantom(
 
     Example: shapewise phantom phantom-data --patients 20
     """
-    from shapewise.data.phantom import make_phantom
+    with loading():
+        from shapewise.data.phantom import make_phantom
 
     make_phantom(out, patients=patients, scanner=scanner, seed=seed)
     screen.print(f"{patients} patients of scanner {scanner} in {out}")
@@ -78,7 +81,8 @@ def describe(
 
     Example: shapewise describe phantom-data --out table.csv
     """
-    from shapewise.data import describe, layouts, plugins, table
+    with loading():
+        from shapewise.data import describe, layouts, plugins, table
 
     table.check_suffix(out)
     names = tuple(name.strip() for name in descriptors.split(",") if name.strip())
@@ -114,7 +118,8 @@ def annotate(
 
     Example: shapewise annotate phantom-data --classes RV,Myo,LV --out clicks.csv
     """
-    from shapewise.annotate.session import costs_of, open_session, show
+    with loading():
+        from shapewise.annotate.session import costs_of, open_session, show
 
     if summary:
         show_costs(costs_of(out), str(out))
@@ -154,15 +159,16 @@ def train(
     """
     settings = load_experiment(experiment, overrides)
     root, run = data_root(settings, data), out or Path("runs") / experiment.stem
-    import torch
-
-    from shapewise.run_training import train
-
-    quiet_lightning()
-    # Gradients of a network that is sure of nearly every pixel are full of denormal numbers, and convolutions
-    # take a CPU more than a hundred times as long over them. Threads do as the one that starts them.
-    torch.set_flush_denormal(True)
     try:
+        with loading():
+            import torch
+
+            from shapewise.run_training import train
+        quiet_lightning()
+        # Gradients of a network that is sure of nearly every pixel are full of denormal numbers, and
+        # convolutions take a CPU more than a hundred times as long over them. Threads do as the one that
+        # starts them.
+        torch.set_flush_denormal(True)
         train(settings, root, run, folder=experiment.parent)
     except KeyboardInterrupt as interruption:
         interruption.add_note(f"the same command {'resumes' if run.exists() else 'starts'} {run}")
@@ -192,7 +198,8 @@ def evaluate(
 
     Example: shapewise evaluate runs/barrier
     """
-    from shapewise.runs import evaluate
+    with loading():
+        from shapewise.runs import evaluate
 
     metrics = evaluate(run, data, split=split)
     show_metrics(metrics, f"{run}, {'new patients' if split == 'new' else split + ' split'}")
@@ -223,7 +230,8 @@ def predict(
 
     Example: shapewise predict runs/barrier patient001_frame01.nii.gz --out masks
     """
-    from shapewise.runs import predict
+    with loading():
+        from shapewise.runs import predict
 
     for mask in predict(run, images, out):
         screen.print(str(mask))
@@ -238,7 +246,8 @@ def compare(
 
     Example: shapewise compare runs/pixels runs/barrier --out report
     """
-    from shapewise.plots import compare
+    with loading():
+        from shapewise.plots import compare
 
     report = compare(runs, out)
     if (report.parent / "table1.md").exists():
@@ -283,9 +292,8 @@ def main() -> None:
 
 def is_out_of_memory(error: Exception) -> bool:
     """PyTorch has an error of its own for this on GPUs only."""
-    import torch
-
-    own = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    torch = sys.modules.get("torch")  # not to be loaded now
+    own = isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
     return own or "DefaultCPUAllocator" in str(error)
 
 
@@ -293,7 +301,27 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     """Leave by an exception, which takes away what is unfinished; a second signal must not stop that."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
+    stop(number, frame)
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """Leave by an exception, as often as asked to."""
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Load modules. The import system may lose an exception meanwhile: the next signal has to count too."""
+    ours = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is interrupt]
+    for number in ours:
+        signal.signal(number, stop)
+    try:
+        yield
+    except OSError as error:  # of a library that is broken, not of a file that the user named
+        raise ImportError(str(error)) from error
+    finally:
+        for number in ours:
+            signal.signal(number, interrupt)
 
 
 def usage_line(error: Any) -> str:
@@ -325,5 +353,6 @@ def quiet_libraries() -> None:
 
 def quiet_lightning() -> None:
     """Keep what Lightning says of itself off the screen, once it is loaded: it sets its own levels then."""
+    quiet_libraries()  # it has put filters of its own before ours
     for name in ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)

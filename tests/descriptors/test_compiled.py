@@ -35,7 +35,7 @@ def plain(scores: torch.Tensor, names: tuple[str, ...], *, softmax: bool, first:
 def gradient(values: dict[str, torch.Tensor], scores: torch.Tensor) -> torch.Tensor:
     """Of a random combination of all values, each divided by its size."""
     random = torch.Generator().manual_seed(0)
-    weights = [torch.randn(v.shape, generator=random, dtype=v.dtype) for v in values.values()]
+    weights = [torch.randn(v.shape, generator=random, dtype=v.dtype).to(v.device) for v in values.values()]
     sizes = [value.detach().abs().max().clamp_min(1e-3) for value in values.values()]
     parts = zip(values.values(), weights, sizes, strict=True)
     return torch.autograd.grad(sum((v * w).sum() / size for v, w, size in parts), scores)[0]

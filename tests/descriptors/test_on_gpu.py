@@ -90,9 +90,11 @@ def test_a_small_object_far_from_the_middle_keeps_its_digits():
     agree(gradient(found, given).double(), gradient(expected, exact), 1e-5)
 
 
-def test_gradients_of_gradients():
-    given = scores((1, 3, 3, 4)).detach().to(DEVICE).requires_grad_()
-    names = ("volume", "centroid", "covariance", "length")
+@pytest.mark.parametrize("softmax", [True, False], ids=["logits", "probabilities"])
+@pytest.mark.parametrize("names", [("volume", "centroid", "covariance", "length"), ("volume", "centroid")])
+def test_gradients_of_gradients(names, softmax):
+    given = scores((1, 3, 3, 4)).detach().to(DEVICE)
+    given = (given if softmax else given.softmax(1)).requires_grad_()
 
     def second(values: dict[str, Tensor]) -> Tensor:
         total = sum(value.square().sum() for value in values.values())
@@ -100,8 +102,8 @@ def test_gradients_of_gradients():
         return torch.autograd.grad(first.square().sum(), given)[0]
 
     agree(
-        second(describe_compiled(given, names, softmax=True)),
-        second(plain(given, names, softmax=True)),
+        second(describe_compiled(given, names, softmax=softmax)),
+        second(plain(given, names, softmax=softmax)),
         1e-9,
     )
 
@@ -165,7 +167,7 @@ def test_torch_compile_takes_them_into_its_graph():
 
 class TestFirstUse:
     def test_kernels_that_are_right_are_used(self):
-        assert on_gpu.found_right.__wrapped__(torch.device(DEVICE))
+        assert on_gpu.found_right.__wrapped__(torch.device(DEVICE), torch.float32)
 
     def test_kernels_that_are_wrong_are_not_used_and_that_is_said(self, monkeypatch, caplog):
         launch = gpu_kernels.sum_rows
@@ -175,7 +177,7 @@ class TestFirstUse:
             return sums, 1.001 * lengths
 
         monkeypatch.setattr(gpu_kernels, "sum_rows", wrong)
-        assert not on_gpu.found_right.__wrapped__(torch.device(DEVICE))
+        assert not on_gpu.found_right.__wrapped__(torch.device(DEVICE), torch.float32)
         assert "do not agree with plain PyTorch" in caplog.text
 
     def test_a_compiler_that_fails_is_no_error(self, monkeypatch, caplog):
@@ -184,7 +186,7 @@ class TestFirstUse:
 
         monkeypatch.setattr(gpu_kernels, "sum_rows", broken)
         with caplog.at_level(logging.WARNING):
-            assert not on_gpu.found_right.__wrapped__(torch.device(DEVICE))
+            assert not on_gpu.found_right.__wrapped__(torch.device(DEVICE), torch.float32)
         assert caplog.messages == [f"descriptors in plain PyTorch on {DEVICE}: ptxas is gone"]
 
 
@@ -198,10 +200,15 @@ from shapewise.descriptors import gpu_kernels as kernels
 
 # A size of 1 is a constant to Triton: the rows of a 2-D image are.
 constants = dict(CLASSES=4, FIRST=1, LOGITS=True, ORDER=2, NEIGHBOURS=4, PADDED=4, BLOCK=256)
-sizes = ({}, {"rows": 1}, {"rows": 1, "columns": 1}, {"planes": 1, "rows": 1})
-for kernel, ones in product((kernels.sum_row, kernels.pull_row), sizes):
-    own = constants | ({"TERMS": 4} if kernel is kernels.sum_row else {}) | ones
-    types = dict.fromkeys(kernel.arg_names, "*fp32")
+kinds = (
+    ("*fp32", {"rows": 1}),
+    ("*fp32", {"rows": 1, "columns": 1, "NEIGHBOURS": 0}),
+    ("*fp64", {"planes": 1, "rows": 1, "LOGITS": False}),
+    ("*fp64", {"NEIGHBOURS": 13}),
+)
+for kernel, (type_, changes) in product((kernels.sum_row, kernels.pull_row), kinds):
+    own = constants | ({"TERMS": 4} if kernel is kernels.sum_row else {}) | changes
+    types = dict.fromkeys(kernel.arg_names, type_)
     types |= {"steps": "*i32", "weights": "*fp64", "planes": "i32", "rows": "i32", "columns": "i32"}
     if kernel is kernels.sum_row:
         types |= {"sums": "*fp64", "lengths": "*fp64"}
@@ -217,6 +224,13 @@ def test_they_compile_for_a_gpu_that_is_not_here():
         [sys.executable, "-c", COMPILE], env=environment, capture_output=True, encoding="utf-8"
     )
     assert done.stdout.splitlines() == ["sum_row True True"] * 4 + ["pull_row True True"] * 4, done.stderr
+
+
+def test_of_no_class_there_is_nothing():
+    found = describe_compiled(
+        torch.zeros(2, 1, 3, 4, device=DEVICE), ("volume", "spread"), softmax=True, first=1
+    )
+    assert [tuple(value.shape) for value in found.values()] == [(2, 0, 1), (2, 0, 2)]
 
 
 def test_one_length_at_a_time():

@@ -1,4 +1,4 @@
-"""Descriptors and their gradient by the compiled kernel: one pass over the input forward, one back.
+"""Descriptors and their gradient by a kernel: one pass over the input forward, one back; see also on_gpu.py.
 
 Where the input is logits the probabilities are never stored: the backward pass computes them anew and writes
 the logits' gradient. What the kernel computes is what softmax and the plain functions define.
@@ -24,7 +24,7 @@ COVERED = {"volume", "centroid", "spread", *DEGREES, *LENGTHS}
 
 
 def covers(input: Tensor, names: Sequence[str]) -> bool:
-    """Whether the kernel is there and computes all of these descriptors from this input.
+    """Whether there is a kernel for this input's device that computes all of these descriptors.
 
     >>> covers(torch.zeros(1, 2, 3, 3), ["volume", "orientation"])
     False
@@ -88,7 +88,7 @@ def describe_compiled(
 def describe_labels(
     labels: Tensor, classes: int, names: Sequence[str], *, spacing: Spacing | None = None, first: int = 0
 ) -> dict[str, Values]:
-    """Compute descriptors that `covers` says the kernel has, of label masks: no one-hot mask is made.
+    """Compute descriptors that the CPU's kernel has, of label masks: no one-hot mask is made.
 
     Args:
         labels: ``(B, 1, *S)``, of the floating type that the values shall have, on the CPU.

@@ -161,6 +161,7 @@ def sum_rows(
         Sums ``(B, K - first, planes, rows, order + 1)`` and shares of the lengths ``(B, K - first, planes,
         rows)``, both float64.
     """
+    scores = scores.contiguous()
     batch, classes, planes, rows, columns = scores.shape
     kept = batch, classes - first, planes, rows
     sums = scores.new_empty((*kept, order + 1), dtype=torch.float64)
@@ -190,6 +191,7 @@ def pull_rows(
     Coefficients of the powers of column - centre are ``(B, K - first, planes * rows, order + 1)``; centres
     and the gradient of the lengths are ``(B, K - first)``.
     """
+    scores = scores.contiguous()
     batch, _, planes, rows, columns = scores.shape
     gradient = torch.empty_like(scores)
     how = _constants(scores, steps, first=first, order=order, logits=logits)

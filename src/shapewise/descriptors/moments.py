@@ -162,7 +162,7 @@ def contract(array: Tensor, matrices: Sequence[Tensor]) -> Tensor:
     """
     for matrix in reversed(matrices):
         product = array.flatten(2, -2) @ matrix
-        array = product.reshape(*array.shape[:-1], -1).movedim(-1, 2)
+        array = product.reshape(*array.shape[:-1], matrix.shape[-1]).movedim(-1, 2)
     return array
 
 

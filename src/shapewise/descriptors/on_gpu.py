@@ -19,7 +19,7 @@ from shapewise.descriptors.boundary import cut_pairs
 from shapewise.descriptors.constant import constant
 from shapewise.descriptors.kernel import switched_off
 from shapewise.descriptors.moments import contract, powers_of
-from shapewise.descriptors.plan import LOGITS, TYPES, Wanted, in_3d, tensors
+from shapewise.descriptors.plan import LOGITS, PROBABILITIES, TYPES, Wanted, in_3d, tensors
 from shapewise.descriptors.safe import divide, square_root
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def usable(input: Tensor) -> bool:
     False
     """
     fits = input.is_cuda and input.dtype in TYPES and input.numel() > 0
-    return fits and not switched_off() and _right(input.device)
+    return fits and not switched_off() and _right(input.device, input.dtype)
 
 
 def describe_rows(input: Tensor, wanted: Wanted) -> Tensor:
@@ -173,7 +173,9 @@ def _plain_rows(input: Tensor, wanted: Wanted) -> tuple[Tensor, Tensor]:
 
 def _plain_gradient(input: Tensor, grads: tuple[Tensor, ...], wanted: Wanted) -> Tensor:
     """The same gradient, to be differentiated."""
-    (gradient,) = torch.autograd.grad(_plain_rows(input, wanted), input, grads, create_graph=True)
+    some = 2 if wanted.length else 1  # lengths that are not wanted have no gradient
+    rows = _plain_rows(input, wanted)[:some]
+    (gradient,) = torch.autograd.grad(rows, input, grads[:some], create_graph=True)
     return gradient
 
 
@@ -235,15 +237,19 @@ def _in_3d(input: Tensor) -> Tensor:
 
 
 @constant
-def _right(device: torch.device) -> bool:
-    return found_right(device)
+def _right(device: torch.device, dtype: torch.dtype) -> bool:
+    return found_right(device, dtype)
 
 
 @cache
-def found_right(device: torch.device) -> bool:
-    """Whether the kernels compute on this device what plain PyTorch does: tried once, on a small image."""
+def found_right(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether the kernels compute on this device what plain PyTorch does: tried once, on small images."""
     try:
-        require_right(device)
+        for kind in (LOGITS, PROBABILITIES):
+            require_right((1, 3, 2, 2, 5), Wanted(kind, 1, 4, "length", None), device, dtype)
+            require_right((1, 3, 1, 600), Wanted(kind, 1, 2, None, None), device, dtype)
+    except torch.OutOfMemoryError:
+        raise
     except Exception as error:  # no Triton, or whatever a driver, a compiler or a newer version may say
         _log.warning("descriptors in plain PyTorch on %s: %s", device, str(error).partition("\n")[0])
         return False
@@ -252,20 +258,19 @@ def found_right(device: torch.device) -> bool:
 
 @torch.inference_mode(False)
 @torch.enable_grad()
-def require_right(device: torch.device) -> None:
-    """Compare the kernels with plain PyTorch, sums and gradients, on a small image.
+def require_right(shape: tuple[int, ...], wanted: Wanted, device: torch.device, dtype: torch.dtype) -> None:
+    """Compare the kernels with plain PyTorch, sums and gradients.
 
     Raises:
         RuntimeError: they differ, and whatever Triton raises.
     """
-    wanted = Wanted(LOGITS, 1, 4, "length", None)
     random = torch.Generator().manual_seed(0)
-    input = torch.randn(1, 3, 2, 2, 5, generator=random).to(device).requires_grad_()
+    given = torch.rand(*shape, generator=random, dtype=dtype, device="cpu").to(device).requires_grad_()
     found = []
     for rows in (_Rows.apply, _plain_rows):
-        values = rows(input, wanted)
+        values = rows(given, wanted)[: 2 if wanted.length else 1]
         total = torch.stack([value.square().sum() for value in values]).sum()
-        found.append([*values, *torch.autograd.grad(total, input)])
+        found.append([*values, *torch.autograd.grad(total, given)])
     for own, plain in zip(*found, strict=True):
         if not torch.allclose(own, plain, rtol=1e-4, atol=1e-4 * plain.abs().max().item()):
             raise RuntimeError("the kernels in Triton do not agree with plain PyTorch")
