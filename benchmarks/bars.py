@@ -95,6 +95,7 @@ def table(
         f"{'':<32} {'ms':>8} {'x cross-entropy':>16} {'middle half':>16} {'rounds':>7} {'x its memory':>13}"
     )
     found = []
+    torch.compiler.reset()  # it compiles only so often in one process
     with threads(number):
         for name, contender in contenders(labels, shape[1]).items():
             if only and name not in only:
