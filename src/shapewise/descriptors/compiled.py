@@ -168,7 +168,7 @@ def _forward_operation(
     length: str | None,
     spacing: Sequence[float] | None,
 ) -> tuple[Tensor, Tensor]:
-    wanted = Wanted(kind, first, order, length, None if spacing is None else tuple(spacing))
+    wanted = Wanted.of(kind, first, order, length, spacing)
     return plan((len(input), classes, *input.shape[2:]), input.dtype, wanted).forward(input)
 
 
@@ -189,7 +189,7 @@ def _backward_operation(
     length: str | None,
     spacing: Sequence[float] | None,
 ) -> Tensor:
-    wanted = Wanted(kind, first, order, length, None if spacing is None else tuple(spacing))
+    wanted = Wanted.of(kind, first, order, length, spacing)
     return plan(tuple(input.shape), input.dtype, wanted).backward(input, sums, grad.contiguous())
 
 

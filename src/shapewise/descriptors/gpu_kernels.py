@@ -18,8 +18,17 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from shapewise.descriptors.plan import LOGITS, Wanted
+
 TILE = 2048
 """Classes times columns that a program holds at a time."""
+
+
+@triton.jit
+def _place(planes, rows):
+    """Which row of which plane of which image this program has."""
+    here = tl.program_id(0)
+    return here % rows, here // rows % planes, here // (rows * planes)
 
 
 @triton.jit
@@ -66,8 +75,7 @@ def sum_row(
     BLOCK: tl.constexpr,
 ):
     """Write a row's sums of s u^n, (classes, ORDER + 1) with u from -1 to 1, and its share of the lengths."""
-    here = tl.program_id(0)
-    row, plane, image = here % rows, here // rows % planes, here // (rows * planes)
+    row, plane, image = _place(planes, rows)
     pixels = planes * rows * columns
     scores += image.to(tl.int64) * CLASSES * pixels
     k, n = tl.arange(0, PADDED), tl.arange(0, TERMS)
@@ -122,8 +130,7 @@ def pull_row(
     It is a polynomial in the column about each class's own centre, and signs of differences; the softmax's
     Jacobian is applied on the spot.
     """
-    here = tl.program_id(0)
-    row, plane, image = here % rows, here // rows % planes, here // (rows * planes)
+    row, plane, image = _place(planes, rows)
     pixels = planes * rows * columns
     scores += image.to(tl.int64) * CLASSES * pixels
     gradient += image.to(tl.int64) * CLASSES * pixels
@@ -152,9 +159,7 @@ def pull_row(
     tl.store(to, pull, mask=(k < CLASSES)[:, None] & inside[None, :])
 
 
-def sum_rows(
-    scores: Tensor, steps: Tensor, weights: Tensor, *, first: int, order: int, logits: bool
-) -> tuple[Tensor, Tensor]:
+def sum_rows(scores: Tensor, steps: Tensor, weights: Tensor, wanted: Wanted) -> tuple[Tensor, Tensor]:
     """Sum every row of ``(B, K, planes, rows, columns)``; see `sum_row`.
 
     Returns:
@@ -163,11 +168,11 @@ def sum_rows(
     """
     scores = scores.contiguous()
     batch, classes, planes, rows, columns = scores.shape
-    kept = batch, classes - first, planes, rows
-    sums = scores.new_empty((*kept, order + 1), dtype=torch.float64)
+    kept = batch, classes - wanted.first, planes, rows
+    sums = scores.new_empty((*kept, wanted.order + 1), dtype=torch.float64)
     lengths = scores.new_zeros(kept, dtype=torch.float64)
-    how = _constants(scores, steps, first=first, order=order, logits=logits)
-    terms = triton.next_power_of_2(order + 1)
+    how = _constants(scores, steps, wanted)
+    terms = triton.next_power_of_2(wanted.order + 1)
     grid = (batch * planes * rows,)
     with torch.cuda.device_of(scores):
         sum_row[grid](scores, steps, weights, sums, lengths, planes, rows, columns, TERMS=terms, **how)
@@ -181,10 +186,7 @@ def pull_rows(
     coefficients: Tensor,
     centres: Tensor,
     of_lengths: Tensor,
-    *,
-    first: int,
-    order: int,
-    logits: bool,
+    wanted: Wanted,
 ) -> Tensor:
     """Compute the gradient in the scores ``(B, K, planes, rows, columns)``; see `pull_row`.
 
@@ -194,7 +196,7 @@ def pull_rows(
     scores = scores.contiguous()
     batch, _, planes, rows, columns = scores.shape
     gradient = torch.empty_like(scores)
-    how = _constants(scores, steps, first=first, order=order, logits=logits)
+    how = _constants(scores, steps, wanted)
     grid = (batch * planes * rows, triton.cdiv(columns, how["BLOCK"]))
     given = coefficients.contiguous(), centres.contiguous(), of_lengths.contiguous()
     with torch.cuda.device_of(scores):
@@ -202,15 +204,15 @@ def pull_rows(
     return gradient
 
 
-def _constants(scores: Tensor, steps: Tensor, *, first: int, order: int, logits: bool) -> dict[str, Any]:
+def _constants(scores: Tensor, steps: Tensor, wanted: Wanted) -> dict[str, Any]:
     """What a kernel is compiled for."""
     classes, columns = scores.shape[1], scores.shape[-1]
     padded = triton.next_power_of_2(classes)
     return {
         "CLASSES": classes,
-        "FIRST": first,
-        "LOGITS": logits,
-        "ORDER": order,
+        "FIRST": wanted.first,
+        "LOGITS": wanted.kind == LOGITS,
+        "ORDER": wanted.order,
         "NEIGHBOURS": len(steps),
         "PADDED": padded,
         "BLOCK": min(triton.next_power_of_2(columns), max(1, TILE // padded)),

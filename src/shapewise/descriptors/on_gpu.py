@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from shapewise.descriptors.axes import axes
 from shapewise.descriptors.boundary import cut_pairs
 from shapewise.descriptors.constant import constant
 from shapewise.descriptors.kernel import switched_off
@@ -70,9 +71,11 @@ class _Grid(NamedTuple):
         higher: where those of degree 2 and more lie, in the order of the values.
         scale: from [-1, 1] to the axes' own unit, for every value.
         shift: the same, to be added.
-        column: half the image's columns, to the powers 0, -1, ...
+        falling_half: half, below, to the powers 0, -1, ...
         steps: to the neighbours, ``(n, 3)``.
         weights: of the neighbours, ``(n,)``.
+        middle: the column in the middle, 0 on the last axis.
+        half: columns from there to the last, which is 1 on the axis.
     """
 
     powers: list[Tensor]
@@ -83,9 +86,11 @@ class _Grid(NamedTuple):
     higher: Tensor
     scale: Tensor
     shift: Tensor
-    column: Tensor
+    falling_half: Tensor
     steps: Tensor
     weights: Tensor
+    middle: float
+    half: float
 
 
 def _grid(input: Tensor, wanted: Wanted) -> _Grid:
@@ -103,30 +108,29 @@ def _known(space: tuple[int, ...], device: torch.device, *wanted: Any) -> _Grid:
 @torch.inference_mode(False)
 def _made(space: tuple[int, ...], wanted: Wanted, device: torch.device) -> _Grid:
     ndim, orders = len(space), torch.arange(wanted.order + 1)
-    powers, *coordinates, scale, shift = tensors(space, wanted)
-    flat = (powers * torch.tensor([len(orders) ** 2, len(orders), 1])).sum(-1)
+    exponents, *coordinates, scale, shift = tensors(space, wanted)
+    flat = (exponents * torch.tensor([len(orders) ** 2, len(orders), 1])).sum(-1)
+    last = axes(torch.empty(1, 1, *space), None)[-1]
+    along = [powers_of(each, wanted.order) for each in coordinates[:2]]
+    binomials = [[math.comb(p, q) for p in orders] for q in orders]
     neighbours = wanted.neighbours(ndim)
     steps = [in_3d(offset, 0) for offset, _ in neighbours]
-    along = [powers_of(each, wanted.order) for each in coordinates[:2]]
-    made = _Grid(
-        [each.to(device) for each in (*along, torch.eye(len(orders), dtype=torch.float64))],
-        torch.tensor([[math.comb(p, q) for p in orders] for q in orders], dtype=torch.float64),
-        (orders - orders.unsqueeze(-1)).clamp(min=0),
-        torch.tensor([0, 2] if ndim == 2 else [0, 1, 2]),
-        2 * flat[1 : 1 + ndim],
-        flat[1 + ndim :],
-        scale,
-        shift,
-        _half(space[-1]) ** -orders.double(),
-        torch.tensor(steps, dtype=torch.int32),
-        torch.tensor([weight for _, weight in neighbours], dtype=torch.float64),
+    weights = [weight for _, weight in neighbours]
+    return _Grid(
+        powers=[each.to(device) for each in (*along, torch.eye(len(orders), dtype=torch.float64))],
+        binomials=torch.tensor(binomials, dtype=torch.float64, device=device),
+        falling=(orders - orders.unsqueeze(-1)).clamp(min=0).to(device),
+        axes=torch.tensor([0, 2] if ndim == 2 else [0, 1, 2], device=device),
+        squares=2 * flat[1 : 1 + ndim].to(device),
+        higher=flat[1 + ndim :].to(device),
+        scale=scale.to(device),
+        shift=shift.to(device),
+        falling_half=(last.half ** -orders.double()).to(device),
+        steps=torch.tensor(steps, dtype=torch.int32, device=device),
+        weights=torch.tensor(weights, dtype=torch.float64, device=device),
+        middle=last.centre,
+        half=last.half,
     )
-    return _Grid(made.powers, *(each.to(device) for each in made[1:]))
-
-
-def _half(columns: int) -> float:
-    """Half the distance between the first column and the last, as in axes.py."""
-    return max((columns - 1) / 2, 0.5)
 
 
 def _shift(by: Tensor, grid: _Grid) -> Tensor:
@@ -152,11 +156,11 @@ class _Rows(torch.autograd.Function):
         input, centre = ctx.saved_tensors
         if torch.is_grad_enabled():  # this gradient will be differentiated in its turn
             return _plain_gradient(input, grads, ctx.wanted), None
-        grid, columns = _grid(input, ctx.wanted), input.shape[-1]
+        grid = _grid(input, ctx.wanted)
         # Rounded before the polynomial is brought there: it is the very number that the kernel subtracts.
-        column = (centre * _half(columns) + (columns - 1) / 2).to(input.dtype)
-        about = _shift((column.double() - (columns - 1) / 2) / _half(columns), grid)
-        coefficients = grads[0].flatten(2, 3) @ about.mT * grid.column
+        column = (centre * grid.half + grid.middle).to(input.dtype)
+        about = _shift((column.double() - grid.middle) / grid.half, grid)
+        coefficients = grads[0].flatten(2, 3) @ about.mT * grid.falling_half
         told = coefficients.to(input.dtype), column, grads[1].to(input.dtype).contiguous()
         return _pull_rows(input, *told, *ctx.wanted), None
 
@@ -164,9 +168,8 @@ class _Rows(torch.autograd.Function):
 def _plain_rows(input: Tensor, wanted: Wanted) -> tuple[Tensor, Tensor]:
     """What the kernels compute, in plain PyTorch."""
     objects = (input.softmax(1) if wanted.kind == LOGITS else input)[:, wanted.first :]
-    ndim, columns = input.ndim - 2, input.shape[-1]
-    u = (torch.arange(columns, dtype=torch.float64, device=input.device) - (columns - 1) / 2) / _half(columns)
-    sums = objects.double() @ powers_of(u, wanted.order)
+    ndim, precise = input.ndim - 2, objects.double()
+    sums = precise @ powers_of(axes(precise, None)[-1].scaled, wanted.order)
     lengths = cut_pairs(objects, wanted.neighbours(ndim)) if wanted.length else objects.new_zeros(1)
     return sums.unsqueeze(3) if ndim == 2 else sums, lengths.double().expand(sums.shape[:2])
 
@@ -188,10 +191,9 @@ def _sum_rows(
 ) -> tuple[Tensor, Tensor]:
     from shapewise.descriptors import gpu_kernels  # where Triton is
 
-    told = Wanted(kind, first, order, length, None if spacing is None else tuple(spacing))
-    grid = _grid(input, told)
-    how: dict[str, Any] = {"first": first, "order": order, "logits": kind == LOGITS}
-    sums, lengths = gpu_kernels.sum_rows(_in_3d(input), grid.steps, grid.weights, **how)
+    wanted = Wanted.of(kind, first, order, length, spacing)
+    grid = _grid(input, wanted)
+    sums, lengths = gpu_kernels.sum_rows(_in_3d(input), grid.steps, grid.weights, wanted)
     return sums, lengths.sum((2, 3))
 
 
@@ -219,11 +221,10 @@ def _pull_rows(
 ) -> Tensor:
     from shapewise.descriptors import gpu_kernels
 
-    told = Wanted(kind, first, order, length, None if spacing is None else tuple(spacing))
-    grid = _grid(input, told)
-    how: dict[str, Any] = {"first": first, "order": order, "logits": kind == LOGITS}
+    wanted = Wanted.of(kind, first, order, length, spacing)
+    grid = _grid(input, wanted)
     given = grid.steps, grid.weights, coefficients, column, of_lengths
-    return gpu_kernels.pull_rows(_in_3d(input), *given, **how).view_as(input)
+    return gpu_kernels.pull_rows(_in_3d(input), *given, wanted).view_as(input)
 
 
 @_pull_rows.register_fake

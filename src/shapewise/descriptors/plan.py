@@ -33,6 +33,13 @@ class Wanted(NamedTuple):
     length: str | None
     spacing: Spacing | None
 
+    @classmethod
+    def of(
+        cls, kind: int, first: int, order: int, length: str | None, spacing: Sequence[float] | None
+    ) -> Wanted:
+        """The same from what an operation of PyTorch is told, whose spacing is a list."""
+        return cls(kind, first, order, length, None if spacing is None else tuple(spacing))
+
     @property
     def names(self) -> list[str]:
         """What the kernel computes, in its order."""
