@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "constraints": LEAVES,
     "projection": LEAVES | {"descriptors", "constraints"},
     "losses": LEAVES | {"descriptors", "constraints", "projection"},
+    "interruption": set(),
     "progress": set(),
     "whole_file": {"errors"},
     "data": LEAVES | {"descriptors", "progress", "whole_file"},
@@ -55,7 +56,8 @@ MAY_IMPORT = {
         "run_network",
     },  # the last for --run
     "__main__": {"cli"},
-    "cli": LEAVES | {"annotate", "config", "runs", "run_training", "data", "plots", "progress"},
+    "cli": LEAVES
+    | {"annotate", "config", "runs", "run_training", "data", "plots", "interruption", "progress"},
 }
 PURE = {"typing", "errors", "descriptors", "constraints", "projection", "losses"}
 PURE_MAY_IMPORT = {"torch", "numpy", "jaxtyping"}

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +184,16 @@ def test_bad_input_gets_one_line_and_status_2(
     assert not list(tmp_path.iterdir())
 
 
+def test_memory_that_ran_out_without_a_word_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["shapewise", "evaluate", "run"])
+    monkeypatch.setattr("shapewise.runs.evaluate", lambda *_, **__: [0] * (1 << 60))
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capfd.readouterr().err.startswith("error: memory: expected enough, found none left; lower ")
+
+
 @pytest.mark.parametrize("allocate", [torch.empty, np.empty])
 def test_too_little_memory_is_one_line_with_a_remedy(
     allocate: Callable[[int], object], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -225,24 +233,3 @@ def test_a_usage_error_is_one_line_too(
     assert errors.startswith("error: ")
     assert len(errors.splitlines()) == 1
     assert USAGE_ERRORS[arguments] in errors
-
-
-def test_a_signal_that_is_lost_while_modules_load_is_not_the_last() -> None:
-    def interrupted_twice() -> None:
-        with cli.loading():
-            with suppress(KeyboardInterrupt):  # as in a callback of the import system
-                signal.raise_signal(signal.SIGINT)
-            signal.raise_signal(signal.SIGINT)
-
-    before = signal.signal(signal.SIGINT, cli.interrupt)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            interrupted_twice()
-        assert signal.getsignal(signal.SIGINT) is cli.interrupt
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def test_a_library_that_cannot_be_loaded_is_no_file_of_the_users() -> None:
-    with pytest.raises(ImportError, match=r"libcudart\.so"), cli.loading():
-        raise OSError("libcudart.so: cannot open shared object file")

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +16,7 @@ from rich.text import Text
 
 from shapewise.config import Experiment, load_experiment
 from shapewise.errors import ConfigError, ShapewiseError
+from shapewise.interruption import listen, loading, status_of
 from shapewise.progress import is_first_process
 
 # What a command does is loaded by the command: PyTorch and Lightning take seconds, in which `--help` and a
@@ -255,16 +252,10 @@ def compare(
     screen.print(f"report: {report}")
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: everything is left as after Ctrl-C."""
-
-
 def main() -> None:
     """Run a command; the package's own errors become one line and exit status 2."""
     quiet_libraries()
-    for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
-        if signal.getsignal(number) is default:  # nobody asked to ignore it
-            signal.signal(number, interrupt)
+    listen()
     try:
         # Not `app()`: Typer would take five lines for a mistyped option, and none for Ctrl-C.
         command = typer.main.get_command(app)
@@ -279,7 +270,7 @@ def main() -> None:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        found = str(error).splitlines()[0]
+        found = next(iter(str(error).splitlines()), "none left")
         fail(f"memory: expected enough, found {found}; lower training.batch_size, the image or the network")
     except OSError as error:
         fail(f"{error.filename or 'a file'}: expected to be read or written, found {error.strerror or error}")
@@ -287,7 +278,7 @@ def main() -> None:
         state = getattr(interruption, "__notes__", ["nothing is left half-written"])
         if is_first_process():
             print(f"interrupted; {state[0]}", file=sys.stderr)
-        sys.exit(128 + (signal.SIGTERM if isinstance(interruption, Terminated) else signal.SIGINT))
+        sys.exit(status_of(interruption))
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -295,33 +286,6 @@ def is_out_of_memory(error: Exception) -> bool:
     torch = sys.modules.get("torch")  # not to be loaded now
     own = isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
     return own or "DefaultCPUAllocator" in str(error)
-
-
-def interrupt(number: int, frame: FrameType | None) -> None:
-    """Leave by an exception, which takes away what is unfinished; a second signal must not stop that."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    stop(number, frame)
-
-
-def stop(number: int, frame: FrameType | None) -> None:
-    """Leave by an exception, as often as asked to."""
-    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
-
-
-@contextmanager
-def loading() -> Iterator[None]:
-    """Load modules. The import system may lose an exception meanwhile: the next signal has to count too."""
-    ours = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is interrupt]
-    for number in ours:
-        signal.signal(number, stop)
-    try:
-        yield
-    except OSError as error:  # of a library that is broken, not of a file that the user named
-        raise ImportError(str(error)) from error
-    finally:
-        for number in ours:
-            signal.signal(number, interrupt)
 
 
 def usage_line(error: Any) -> str:
