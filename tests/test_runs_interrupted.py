@@ -39,27 +39,20 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     tmp_path: Path,
     experiment_file: ExperimentFile,
     same_weights: SameWeights,
+    command: Callable[..., Any],
 ) -> None:
     path = experiment_file(supervision=supervision, network={"name": "enet"})
-    shapewise = str(Path(sys.executable).with_name("shapewise"))
+    settings = ["training.epochs=4", f"training.weight_average={weight_average}"]
 
-    def command(out: str, epochs: int) -> list[str]:
-        run = str(tmp_path / out)
-        return [
-            shapewise,
-            "train",
-            str(path),
-            f"training.epochs={epochs}",
-            f"training.weight_average={weight_average}",
-            "--data",
-            str(phantom),
-            "--out",
-            run,
-        ]
+    def training(out: str) -> list[object]:
+        return ["train", path, *settings, "--data", phantom, "--out", tmp_path / out]
 
     log = tmp_path / "killed" / "log.csv"
     last = tmp_path / "killed" / "checkpoints" / "last.ckpt"
-    process = subprocess.Popen(command("killed", 4), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    shapewise = Path(sys.executable).with_name("shapewise")
+    process = subprocess.Popen(
+        [shapewise, *map(str, training("killed"))], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 120
     while not (log.exists() and last.exists()) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -67,7 +60,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     process.wait()
     assert len(pd.read_csv(log)) < 4, "killed too late to show anything"
     for out in ("killed", "whole"):
-        subprocess.run(command(out, 4), check=True, capture_output=True, timeout=300)
+        status, _, errors = command(*training(out))
+        assert status == 0, errors
     same_weights(tmp_path / "killed", tmp_path / "whole")
     logs = [pd.read_csv(tmp_path / out / "log.csv").drop(columns="seconds") for out in ("killed", "whole")]
     pd.testing.assert_frame_equal(*logs)
@@ -127,15 +121,16 @@ def test_a_run_interrupted_before_it_trains_leaves_nothing(
 
 
 def test_two_trainings_never_share_a_folder(
-    tmp_path: Path, phantom: Path, shell: Callable[..., Any], start: Callable[..., subprocess.Popen[str]]
+    tmp_path: Path, phantom: Path, command: Callable[..., Any], start: Callable[..., subprocess.Popen[str]]
 ) -> None:
     run = tmp_path / "run"
     first = start(run)
     wait_for(run / "run.json")
-    second = shell("train", tmp_path / "tiny.yaml", "training.epochs=500", "--data", phantom, "--out", run)
-    assert second.returncode == 2
-    assert second.stderr.startswith(f"error: {run}: expected a run folder with no other training")
-    assert len(second.stderr.splitlines()) == 1
+    settings = [tmp_path / "tiny.yaml", "training.epochs=500"]
+    status, _, errors = command("train", *settings, "--data", phantom, "--out", run)
+    assert status == 2
+    assert errors.startswith(f"error: {run}: expected a run folder with no other training")
+    assert len(errors.splitlines()) == 1
     assert first.poll() is None, "the first one trains on"
     first.kill()
     first.communicate()
